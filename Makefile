@@ -1,0 +1,52 @@
+# All that a developer runs. `make help` lists it.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INTEGRATIONS := integrations/langchain integrations/llama_index integrations/litellm
+LOCK_GROUPS := demo test docs lint oracle
+DISTRIBUTIONS := modeltrail modeltrail-langchain modeltrail-llama-index modeltrail-litellm
+
+export LITELLM_LOCAL_MODEL_COST_MAP := True
+
+.PHONY: help demo test lint types docs bench lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+demo: $(VENV)/demo.stamp ## three real applications, one trail: the main job, without key or network
+	$(BIN)/python -m examples.demo
+
+test: $(VENV)/dev.stamp ## the whole test suite, documentation included
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+lint: $(VENV)/dev.stamp ## style and import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+
+types: $(VENV)/dev.stamp ## mypy, strict
+	$(BIN)/mypy
+	$(BIN)/mypy tests/typing
+
+docs: $(VENV)/dev.stamp ## the documentation, strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+bench: $(VENV)/dev.stamp ## what a call costs, as ratios of one run
+	$(BIN)/python -m benchmarks
+
+lock: $(VENV)/dev.stamp ## pin every distribution, extra and group in constraints.txt
+	$(BIN)/uv pip compile --quiet --upgrade --universal --no-emit-index-url --python-version 3.11 \
+	  --custom-compile-command "make lock" --all-extras $(LOCK_GROUPS:%=--group %) \
+	  $(DISTRIBUTIONS:%=--no-emit-package %) \
+	  pyproject.toml $(INTEGRATIONS:%=%/pyproject.toml) --output-file constraints.txt
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) site dist .mypy_cache .ruff_cache .pytest_cache .coverage
+
+# A stamp stands for an installation; it is renewed when what is installed changes.
+$(VENV)/%.stamp: pyproject.toml constraints.txt $(INTEGRATIONS:%=%/pyproject.toml)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
+	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --quiet --constraint constraints.txt \
+	  --group $* --editable . $(INTEGRATIONS:%=--editable %)
+	@touch $@
