@@ -1,0 +1,157 @@
+"""
+What a framework's handler needs of modeltrail, and nothing else.
+
+A handler maps the framework's events to `Recorder.start`, `Recorder.find` and
+the endings of an `Invocation`; its callbacks wear `guarded`, so that nothing
+of ours reaches the application.
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, runtime_checkable
+from urllib.parse import urlsplit
+
+from modeltrail.invocation import Invocation
+from modeltrail.record import Operation, Request, Response, Tags, Usage
+from modeltrail.recorder import Recorder
+from modeltrail.usage import MISSING, read_usage
+
+__all__ = [
+    "MISSING",
+    "HasRecorder",
+    "Invocation",
+    "Operation",
+    "Recorder",
+    "Request",
+    "Response",
+    "Tags",
+    "Usage",
+    "error_code",
+    "guarded",
+    "provider_at",
+    "read_usage",
+    "tags_from_metadata",
+]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+PREFIX = "modeltrail_"
+# What applications call these tags anyway, where a framework carries plain metadata.
+PLAIN_NAMES = {
+    "feature": "feature",
+    "experiment": "experiment",
+    "variant": "variant",
+    "user": "user",
+    "user_id": "user",
+    "session": "session",
+    "session_id": "session",
+    "environment": "environment",
+}
+
+
+class HasRecorder(Protocol):
+    """
+    What a handler takes: a trail, or anything else that has a recorder.
+    """
+
+    @property
+    def recorder(self) -> Recorder:
+        """
+        Where handlers start their calls.
+        """
+
+
+class Guarded(Protocol):
+    """
+    An object whose callbacks may be guarded.
+    """
+
+    @property
+    def _recorder(self) -> Recorder: ...
+
+
+H = TypeVar("H", bound=Guarded)
+
+
+def guarded(callback: Callable[Concatenate[H, P], R]) -> Callable[Concatenate[H, P], R | None]:
+    """
+    Make a callback of a handler safe for its host: the one boundary.
+
+    What the callback raises is counted in the trail's problems and goes no
+    further. The handler keeps its recorder in `_recorder`.
+    """
+
+    @functools.wraps(callback)
+    def boundary(handler: H, /, *args: P.args, **kwargs: P.kwargs) -> R | None:
+        try:
+            return callback(handler, *args, **kwargs)
+        except Exception as error:
+            handler._recorder.problems.note(callback.__qualname__, error)  # noqa: SLF001
+            return None
+
+    return boundary
+
+
+def tags_from_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
+    """
+    Pick the tags out of the metadata that a framework carries for a call.
+
+    Keys that start with `modeltrail_` win over the plain names that
+    applications use anyway; a prefixed key of another name is a free tag.
+    """
+    if not metadata:
+        return {}
+    tags = {
+        tag: metadata[name] for name, tag in PLAIN_NAMES.items() if metadata.get(name) is not None
+    }
+    for name, value in metadata.items():
+        if isinstance(name, str) and name.startswith(PREFIX):
+            tags[name.removeprefix(PREFIX)] = value
+    return tags
+
+
+# Where a provider answers, for clients that can be pointed elsewhere.
+ENDPOINTS = {
+    "api.openai.com": "openai",
+    "api.anthropic.com": "anthropic",
+    "api.mistral.ai": "mistral",
+    "api.deepseek.com": "deepseek",
+    "api.groq.com": "groq",
+    "api.x.ai": "x-ai",
+    "openrouter.ai": "openrouter",
+    "generativelanguage.googleapis.com": "google",
+}
+
+
+def provider_at(base_url: str | None, word: str | None) -> str | None:
+    """
+    Tell which company serves a model; None if that is not known.
+
+    Args:
+        base_url: The endpoint, None if the client uses its own default. With
+            an endpoint of somebody else the client's class says nothing.
+        word: The framework's own word for the provider.
+    """
+    if base_url is None:
+        return word
+    host = urlsplit(base_url).hostname or ""
+    return ENDPOINTS.get(host)
+
+
+@runtime_checkable
+class HasStatusCode(Protocol):
+    """
+    An error that knows its HTTP status, as those of openai, anthropic and litellm do.
+    """
+
+    status_code: int
+
+
+def error_code(error: BaseException) -> str | None:
+    """
+    Return the HTTP status behind an error, None if it has none.
+    """
+    if isinstance(error, HasStatusCode) and isinstance(error.status_code, int):
+        return str(error.status_code)
+    return None

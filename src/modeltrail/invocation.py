@@ -1,0 +1,172 @@
+"""
+One model call in flight.
+"""
+
+from collections.abc import Callable, Mapping
+from time import perf_counter_ns
+from typing import Any, NamedTuple
+
+from modeltrail.record import CaptureMode, Request, Response, Status
+
+# A failure that means: the caller gave up. By name, since the application's
+# event loop library need not be loaded here.
+CANCELLATIONS = frozenset({"GeneratorExit", "CancelledError", "KeyboardInterrupt"})
+
+NO_RESPONSE = Response()
+
+
+class Ending(NamedTuple):
+    """
+    How a call ended.
+
+    Attributes:
+        latency_us: From start to end, None if the end was never seen.
+    """
+
+    status: Status
+    response: Response
+    latency_us: int | None
+    time_to_first_chunk_us: int | None
+    error_type: str | None = None
+    error_code: str | None = None
+
+
+Close = Callable[["Invocation", Ending], None]
+Amend = Callable[["Invocation", Mapping[str, Any]], None]
+
+
+class Invocation:
+    """
+    A call that has started; it ends exactly once.
+
+    Ending it again is harmless and changes nothing. All methods may be called
+    from any thread.
+
+    Attributes:
+        id: The call's id in the trail.
+        started_at_us: Microseconds UTC.
+        request: What was known at the start.
+        capture_mode: How much of its content is kept.
+    """
+
+    __slots__ = (
+        "_amend",
+        "_close",
+        "_first_chunk_us",
+        "_started_ns",
+        "_turns",
+        "capture_mode",
+        "id",
+        "request",
+        "started_at_us",
+    )
+
+    def __init__(
+        self, id: str, started_at_us: int, request: Request, *, close: Close, amend: Amend
+    ) -> None:
+        self.id = id
+        self.started_at_us = started_at_us
+        self.request = request
+        self._close = close
+        self._amend = amend
+        self._started_ns = perf_counter_ns()
+        self._first_chunk_us: int | None = None
+        self.capture_mode: CaptureMode = "metadata"
+        # Whoever takes the only turn ends the call: list.pop is atomic and,
+        # unlike a lock, safe when the garbage collector re-enters us.
+        self._turns = [True]
+
+    def first_chunk(self) -> None:
+        """
+        Note that the first piece of a streamed answer has arrived.
+        """
+        if self._first_chunk_us is None:
+            self._first_chunk_us = self._elapsed_us()
+
+    @property
+    def has_chunks(self) -> bool:
+        """
+        Whether a piece of a streamed answer has arrived.
+        """
+        return self._first_chunk_us is not None
+
+    @property
+    def ended(self) -> bool:
+        """
+        Whether the call has ended.
+        """
+        return not self._turns
+
+    def stop(self, response: Response) -> None:
+        """
+        End well.
+        """
+        self._end("ok", response)
+
+    def fail(
+        self, error: BaseException, response: Response = NO_RESPONSE, *, code: str | None = None
+    ) -> None:
+        """
+        End with an error, or as cancelled if the error means that.
+
+        Args:
+            response: What had arrived before.
+            code: The HTTP status or the provider's code.
+        """
+        name = type(error).__name__
+        if name in CANCELLATIONS:
+            self._end("cancelled", response)
+        else:
+            self._end("error", response, name, code)
+
+    def cancel(self, response: Response = NO_RESPONSE) -> None:
+        """
+        End because the caller gave up.
+        """
+        self._end("cancelled", response)
+
+    def leave_incomplete(self, response: Response = NO_RESPONSE) -> None:
+        """
+        End without knowing how: a stream without a finish reason.
+        """
+        self._end("incomplete", response)
+
+    def lose(self) -> None:
+        """
+        End because no end was ever seen; the latency stays unknown.
+        """
+        if self._take_turn():
+            self._close(self, Ending("incomplete", NO_RESPONSE, None, self._first_chunk_us))
+
+    def amend(self, why: str, **columns: Any) -> None:
+        """
+        Add a fact that came after the end, such as a cost told later.
+
+        Args:
+            why: What told it.
+            columns: Columns of the record.
+        """
+        self._amend(self, {"why": why, **columns})
+
+    def _end(
+        self,
+        status: Status,
+        response: Response,
+        error_type: str | None = None,
+        error_code: str | None = None,
+    ) -> None:
+        if self._take_turn():
+            elapsed = self._elapsed_us()
+            self._close(
+                self,
+                Ending(status, response, elapsed, self._first_chunk_us, error_type, error_code),
+            )
+
+    def _take_turn(self) -> bool:
+        try:
+            return self._turns.pop()
+        except IndexError:
+            return False
+
+    def _elapsed_us(self) -> int:
+        return (perf_counter_ns() - self._started_ns) // 1000

@@ -1,0 +1,150 @@
+"""
+The chain of structlog processors that every record passes before it is stored.
+
+A record travels as an event dict named `model_call`, so that whatever works
+as a structlog processor works here: it may change the dict, replace it, or
+raise `structlog.DropEvent` to keep the record out of the trail.
+"""
+
+from collections.abc import Iterable, Mapping, MutableMapping
+from typing import Any
+
+import msgspec
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from modeltrail.capture import storable, without_secrets
+from modeltrail.prices import CACHED, Cost, price
+from modeltrail.problems import Problems
+from modeltrail.record import USAGE_COLUMNS, Usage
+
+EVENT = "model_call"
+# People stay out of log lines, even as references.
+_NOT_MIRRORED = frozenset({"unit_ref", "user_ref", "session_ref"})
+_DIGESTS = ("input_digest", "output_digest", "prompt_digest")
+_FREE_TEXTS = ("parameters", "tags", "error_code")
+
+
+def scrub(logger: WrappedLogger, name: str, event_dict: EventDict) -> EventDict:
+    """
+    Replace what no column takes, and credentials in the free fields.
+    """
+    for field, value in event_dict.items():
+        if isinstance(value, str) and not (value.isascii() and value.isprintable()):
+            event_dict[field] = storable(value)
+    for field in _FREE_TEXTS:
+        if (text := event_dict.get(field)) is not None:
+            event_dict[field] = without_secrets(text)
+    return event_dict
+
+
+def capture(logger: WrappedLogger, name: str, event_dict: EventDict) -> EventDict:
+    """
+    Keep no digest of a call whose policy asks for metadata alone.
+    """
+    if event_dict.get("capture_mode") == "metadata":
+        for field in _DIGESTS:
+            event_dict.pop(field, None)
+    return event_dict
+
+
+def add_cost(logger: WrappedLogger, name: str, event_dict: EventDict) -> EventDict:
+    """
+    Price the call, or take over what the framework said it cost.
+    """
+    if event_dict.get("cost_nanousd") is not None:
+        return event_dict
+    cost = _cost_of(event_dict)
+    event_dict["cost_nanousd"] = cost.nanousd
+    event_dict["cost_source"] = cost.source
+    event_dict["price_id"] = cost.price_id
+    return event_dict
+
+
+DEFAULT_PROCESSORS: tuple[Processor, ...] = (scrub, capture, add_cost)
+
+
+class Pipeline:
+    """
+    Runs a record through the default processors, then the user's own.
+
+    A processor that fails costs its own change and, since it may have been
+    there to take something out, the free tags; never the record.
+
+    Args:
+        mirror: A structlog logger that gets each record as a log line, too.
+    """
+
+    def __init__(
+        self,
+        processors: Iterable[Processor] = (),
+        *,
+        mirror: WrappedLogger | None = None,
+        problems: Problems,
+    ) -> None:
+        self._processors = (*DEFAULT_PROCESSORS, *processors)
+        self._mirror = mirror
+        self._problems = problems
+        self._logger = structlog.get_logger("modeltrail")
+
+    def run(self, columns: Mapping[str, Any]) -> dict[str, Any] | None:
+        """
+        Process a record's columns; None if a processor dropped the record.
+        """
+        event_dict: EventDict = {"event": EVENT, **columns}
+        for processor in self._processors:
+            try:
+                event_dict = _as_dict(processor(self._logger, "info", dict(event_dict)))
+            except structlog.DropEvent:
+                return None
+            except Exception as error:
+                self._problems.note("processor-failed", error)
+                event_dict.pop("tags", None)
+        if self._mirror is not None:
+            self._reflect(event_dict)
+        del event_dict["event"]
+        return dict(event_dict)
+
+    def _reflect(self, event_dict: EventDict) -> None:
+        fields = {
+            name: value
+            for name, value in event_dict.items()
+            if value is not None and name not in _NOT_MIRRORED and name != "event"
+        }
+        try:
+            self._mirror.info(EVENT, **fields)  # type: ignore[union-attr]
+        except Exception as error:
+            self._problems.note("mirror-failed", error)
+
+
+def _as_dict(event_dict: object) -> MutableMapping[str, Any]:
+    if not isinstance(event_dict, MutableMapping):
+        # The last processor of an ordinary chain renders to text; here it must not.
+        raise TypeError("a processor of a trail must return the event dict")
+    return event_dict
+
+
+def _cost_of(event_dict: EventDict) -> Cost:
+    if event_dict.get("cache_hit"):
+        return CACHED
+    computed = price(
+        _usage_of(event_dict),
+        operation=event_dict["operation"],
+        provider=event_dict.get("provider"),
+        model=event_dict.get("response_model") or event_dict.get("request_model"),
+        at_us=event_dict["started_at_us"],
+    )
+    reported = event_dict.get("cost_reported_nanousd")
+    if computed.nanousd is None and reported is not None:
+        return Cost(reported, "reported")
+    return computed
+
+
+def _usage_of(event_dict: EventDict) -> Usage:
+    found = {name: event_dict.get(name) for name in USAGE_COLUMNS}
+    detail = event_dict.get("usage_detail")
+    return Usage(
+        **found,
+        detail=msgspec.json.decode(detail) if detail else None,
+        source=event_dict.get("usage_source", "missing"),
+    )

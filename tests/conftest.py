@@ -1,0 +1,56 @@
+"""
+What all tests share.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# Before any import of litellm: no download of prices.
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+
+import modeltrail
+from modeltrail.testing import LocalProvider
+from modeltrail.trail import Trail
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """
+    Give each test a home of its own, so that no key and no trail is shared.
+    """
+    home = tmp_path_factory.mktemp("home")
+    for name in ("MODELTRAIL_URL", "MODELTRAIL_KEY", "MODELTRAIL_KEY_FILE", "MODELTRAIL_SPOOL"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(home))
+    return home
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    """
+    Name a new SQLite trail.
+    """
+    return f"sqlite:///{tmp_path}/calls.db"
+
+
+@pytest.fixture
+def trail(url: str) -> Iterator[Trail]:
+    """
+    Open a new SQLite trail.
+    """
+    with modeltrail.open(url) as opened:
+        yield opened
+
+
+@pytest.fixture
+def provider() -> Iterator[LocalProvider]:
+    """
+    Start a local provider.
+    """
+    with LocalProvider() as started:
+        yield started

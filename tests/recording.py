@@ -1,0 +1,61 @@
+"""
+What tests of the core use to make calls without a framework.
+"""
+
+from typing import Any
+
+from modeltrail.integration import Recorder, Request, Response, read_usage
+from modeltrail.invocation import Invocation
+from modeltrail.record import Frame
+
+USAGE = {"prompt_tokens": 14, "completion_tokens": 7}
+
+
+def request(run_id: str = "run-1", **changes: Any) -> Request:
+    """
+    Return a request like those of a framework.
+    """
+    given: dict[str, Any] = {
+        "framework": "test",
+        "framework_version": "1.0",
+        "operation": "chat",
+        "run_id": run_id,
+        "request_model": "gpt-4o-mini",
+        "messages": (("system", "Be brief."), ("user", "How many legs has a spider?")),
+        "prompt": "Be brief.",
+    }
+    return Request(**given | changes)
+
+
+def response(**changes: Any) -> Response:
+    """
+    Return a response like those of a framework.
+    """
+    given: dict[str, Any] = {
+        "response_model": "gpt-4o-mini-2024-07-18",
+        "usage": read_usage(USAGE),
+        "text": "Eight.",
+        "finish_reasons": ("stop",),
+    }
+    return Response(**given | changes)
+
+
+def make_call(recorder: Recorder, run_id: str = "run-1", **changes: Any) -> Invocation:
+    """
+    Record one call that ends well.
+    """
+    call = recorder.start(request(run_id, **changes))
+    call.stop(response())
+    return call
+
+
+class Frames(list[Frame]):
+    """
+    A sink that keeps frames.
+    """
+
+    def fields(self, place: int) -> dict[str, Any]:
+        """
+        Return the columns of one frame.
+        """
+        return dict(self[place].fields)

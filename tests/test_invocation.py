@@ -1,0 +1,99 @@
+"""
+A call in flight ends exactly once.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+import pytest
+from recording import request, response
+
+from modeltrail.invocation import Ending, Invocation
+
+
+@pytest.fixture
+def endings() -> list[Ending]:
+    """
+    Collect how calls ended.
+    """
+    return []
+
+
+@pytest.fixture
+def call(endings: list[Ending]) -> Invocation:
+    """
+    Start a call.
+    """
+    return Invocation(
+        "id", 0, request(), close=lambda _, ending: endings.append(ending), amend=lambda *_: None
+    )
+
+
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [
+        (lambda call: call.stop(response()), "ok"),
+        (lambda call: call.fail(ValueError()), "error"),
+        (lambda call: call.fail(GeneratorExit()), "cancelled"),
+        (lambda call: call.fail(asyncio.CancelledError()), "cancelled"),
+        (lambda call: call.fail(KeyboardInterrupt()), "cancelled"),
+        (lambda call: call.cancel(), "cancelled"),
+        (lambda call: call.leave_incomplete(), "incomplete"),
+        (lambda call: call.lose(), "incomplete"),
+    ],
+)
+def test_first_end_counts(
+    call: Invocation, endings: list[Ending], end: Callable[[Invocation], None], status: str
+) -> None:
+    """Whatever ends a call first decides; ending it again changes nothing."""
+    end(call)
+    call.stop(response())
+    call.fail(ValueError())
+    call.lose()
+    assert [each.status for each in endings] == [status]
+    assert call.ended
+
+
+def test_error_is_named_and_coded(call: Invocation, endings: list[Ending]) -> None:
+    """An error leaves its type and code, never its text."""
+    call.fail(ValueError("a secret text"), code="429")
+    assert (endings[0].error_type, endings[0].error_code) == ("ValueError", "429")
+    assert "secret" not in repr(endings[0])
+
+
+def test_first_chunk_is_noted_once(call: Invocation, endings: list[Ending]) -> None:
+    """Later pieces do not move the time of the first."""
+    assert not call.has_chunks
+    call.first_chunk()
+    call.first_chunk()
+    call.stop(response())
+    first, latency = endings[0].time_to_first_chunk_us, endings[0].latency_us
+    assert first is not None and latency is not None and 0 <= first <= latency
+
+
+def test_lost_call_has_no_latency(call: Invocation, endings: list[Ending]) -> None:
+    """How long a call took whose end nobody saw is not known."""
+    call.lose()
+    assert endings[0].latency_us is None
+
+
+def test_many_threads_end_a_call_once() -> None:
+    """Of many threads that end a call at once, one does."""
+    for _ in range(50):
+        ends: list[Ending] = []
+        call = Invocation(
+            "id", 0, request(), close=lambda _, ending, e=ends: e.append(ending), amend=print
+        )
+        barrier = threading.Barrier(8)
+
+        def end(call: Invocation = call, barrier: threading.Barrier = barrier) -> None:
+            barrier.wait()
+            call.stop(response())
+
+        threads = [threading.Thread(target=end) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(ends) == 1

@@ -1,0 +1,115 @@
+"""
+Prices: checked against figures worked out by hand from published prices.
+"""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from modeltrail.prices import Cost, price
+from modeltrail.record import Usage
+
+NOW_US = int(datetime(2026, 11, 1, tzinfo=UTC).timestamp()) * 1_000_000
+
+
+def at(year: int, month: int, day: int) -> int:
+    """
+    Return a date in microseconds.
+    """
+    return int(datetime(year, month, day, tzinfo=UTC).timestamp()) * 1_000_000
+
+
+def usage(**counts: int) -> Usage:
+    """
+    Return usage as a provider reports it.
+    """
+    return Usage(**counts, source="provider")
+
+
+def test_price_of_the_calls_time() -> None:
+    """OpenAI cut the price of o3 by 80 % on 2025-06-10: from 10 and 40 to 2 and 8 dollars."""
+    used = usage(input_tokens=1_000_000, output_tokens=100_000)
+    before, after = (
+        price(used, operation="chat", provider="openai", model="o3", at_us=day)
+        for day in (at(2025, 5, 15), at(2025, 7, 15))
+    )
+    assert (before.nanousd, after.nanousd) == (14_000_000_000, 2_800_000_000)
+
+
+def test_cached_tokens_cost_less() -> None:
+    """gpt-4o-mini: 0.15 dollars a million in, 0.075 cached, 0.60 out."""
+    used = usage(input_tokens=1200, cache_read_input_tokens=1024, output_tokens=96)
+    cost = price(used, operation="chat", provider="openai", model="gpt-4o-mini", at_us=NOW_US)
+    assert cost.nanousd == 176 * 150 + 1024 * 75 + 96 * 600
+    assert cost.source == "genai-prices"
+    assert cost.price_id is not None and cost.price_id.endswith(":openai/gpt-4o-mini")
+
+
+def test_cache_writes_cost_more() -> None:
+    """Claude Sonnet 4: 3 dollars a million in, 3.75 written to the cache, 15 out."""
+    used = usage(input_tokens=3000, cache_creation_input_tokens=2000, output_tokens=10)
+    cost = price(
+        used, operation="chat", provider="anthropic", model="claude-sonnet-4-0", at_us=NOW_US
+    )
+    assert cost.nanousd == 1000 * 3000 + 2000 * 3750 + 10 * 15000
+
+
+def test_unknown_provider_is_looked_up_by_model_and_says_so() -> None:
+    """Without a provider the model's name decides, and the price id tells."""
+    used = usage(input_tokens=349, output_tokens=120)
+    cost = price(
+        used, operation="chat", provider=None, model="claude-3-haiku-20240307", at_us=NOW_US
+    )
+    assert cost.nanousd == 349 * 250 + 120 * 1250
+    assert cost.price_id is not None and cost.price_id.endswith(":by-model-name")
+
+
+@pytest.mark.parametrize(
+    ("used", "model"),
+    [
+        (usage(input_tokens=1, output_tokens=1), "nobody-knows-this-model"),
+        (usage(input_tokens=1, output_tokens=1), None),
+        (usage(input_tokens=1), "gpt-4o-mini"),
+        (Usage(), "gpt-4o-mini"),
+        (Usage(input_tokens=1, output_tokens=1, source="partial"), "gpt-4o-mini"),
+    ],
+)
+def test_what_cannot_be_priced_costs_none(used: Usage, model: str | None) -> None:
+    """An unknown model or count leaves the cost unknown, never 0."""
+    cost = price(used, operation="chat", provider="openai", model=model, at_us=NOW_US)
+    assert cost == Cost(None, "none", None)
+
+
+def test_embeddings_have_no_output() -> None:
+    """text-embedding-3-small costs 0.02 dollars a million in."""
+    cost = price(
+        usage(input_tokens=1000),
+        operation="embeddings",
+        provider="openai",
+        model="text-embedding-3-small",
+        at_us=NOW_US,
+    )
+    assert cost.nanousd == 1000 * 20
+
+
+def test_tiered_prices_take_the_tier_of_the_whole_input() -> None:
+    """Gemini 2.5 Pro: 1.25 in and 10 out up to 200,000 tokens of input, 2.50 and 15 above."""
+    small, large = (
+        price(
+            usage(input_tokens=count, output_tokens=1000),
+            operation="chat",
+            provider="google",
+            model="gemini-2.5-pro",
+            at_us=NOW_US,
+        ).nanousd
+        for count in (200_000, 200_001)
+    )
+    assert small == 200_000 * 1250 + 1000 * 10_000
+    assert large == 200_001 * 2500 + 1000 * 15_000
+
+
+def test_half_a_nano_dollar_is_rounded_to_even() -> None:
+    """gemini-2.0-flash-lite, cached: an odd count ends in half a nano-dollar."""
+    used = usage(input_tokens=1, cache_read_input_tokens=1, output_tokens=0)
+    cost = price(used, operation="chat", provider="openai", model="gpt-4.1-nano", at_us=NOW_US)
+    assert cost.nanousd == 25

@@ -1,0 +1,211 @@
+"""
+From calls to frames.
+"""
+
+import uuid
+from typing import Any
+
+import pytest
+from recording import Frames, make_call, request, response
+
+import modeltrail
+from modeltrail.capture import CapturePolicy
+from modeltrail.describe import CALLER_LIMIT_BYTES, TAGS_LIMIT_BYTES, canonical
+from modeltrail.ids import uuid7
+from modeltrail.keys import Keys
+from modeltrail.record import Frame, FrameKind
+from modeltrail.recorder import Recorder
+
+KEYS = Keys(bytes(32))
+
+
+@pytest.fixture
+def frames() -> Frames:
+    """
+    Keep frames.
+    """
+    return Frames()
+
+
+@pytest.fixture
+def recorder(frames: Frames) -> Recorder:
+    """
+    Record into the list of frames.
+    """
+    return Recorder(frames.append, KEYS, policy=CapturePolicy("digest", {"salary": "metadata"}))
+
+
+def test_call_is_a_start_and_an_end(recorder: Recorder, frames: Frames) -> None:
+    """One call gives two frames of one id."""
+    call = make_call(recorder)
+    assert [(frame.kind, frame.id) for frame in frames] == [
+        (FrameKind.START, call.id),
+        (FrameKind.END, call.id),
+    ]
+    assert recorder.open_calls == 0
+
+
+def test_same_run_announced_twice_is_one_call(recorder: Recorder, frames: Frames) -> None:
+    """Two handlers that hear of one run share its invocation."""
+    first = recorder.start(request())
+    assert recorder.start(request()) is first
+    assert len(frames) == 1
+
+
+def test_run_id_used_again_is_another_call(recorder: Recorder) -> None:
+    """A user may reuse a run id for a later call: both are kept."""
+    assert make_call(recorder).id != make_call(recorder).id
+
+
+def test_equal_run_ids_of_two_frameworks_are_two_calls(recorder: Recorder) -> None:
+    """A run id is only the framework's own."""
+    first = recorder.start(request())
+    assert recorder.start(request(framework="other")) is not first
+    assert recorder.find("test", "run-1") is first
+
+
+def test_texts_leave_keyed_digests_and_lengths(recorder: Recorder, frames: Frames) -> None:
+    """Digests are of the canonical JSON of the messages, and no text is left."""
+    make_call(recorder)
+    start, end = frames.fields(0), frames.fields(1)
+    said = b'[["system","Be brief."],["user","How many legs has a spider?"]]'
+    assert start["input_digest"] == KEYS.digest(said)
+    assert start["prompt_digest"] == KEYS.digest(b'[["system","Be brief."]]')
+    assert start["input_chars"] == len("Be brief.How many legs has a spider?")
+    assert end["output_digest"] == KEYS.digest(b'[["assistant","Eight."]]')
+    assert (end["output_chars"], end["output_format"]) == (6, "prose")
+    assert "spider" not in repr(frames) and "Eight" not in repr(frames)
+
+
+def test_metadata_mode_leaves_no_digest(recorder: Recorder, frames: Frames) -> None:
+    """Under `metadata` a call leaves lengths and shape, no digest."""
+    with modeltrail.tag(feature="salary"):
+        make_call(recorder)
+    names = frames.fields(0).keys() | frames.fields(1).keys()
+    assert not {"input_digest", "prompt_digest", "output_digest"} & names
+    assert frames.fields(0)["capture_mode"] == "metadata"
+    assert frames.fields(1)["output_chars"] == 6
+
+
+def test_long_texts_are_left_to_the_writer(recorder: Recorder, frames: Frames) -> None:
+    """A text above the limit travels with its frame and is not digested here."""
+    messages = (("user", "x" * CALLER_LIMIT_BYTES),)
+    make_call(recorder, messages=messages, prompt=None)
+    assert frames[0].texts == {"input": canonical(messages)}
+    assert "input_digest" not in frames[0].fields
+
+
+def test_broken_text_is_counted_and_recorded(recorder: Recorder, frames: Frames) -> None:
+    """Lone surrogates and NUL cost a problem, not the record."""
+    make_call(recorder, messages=(("user", "a\ud800\0b"),))
+    assert len(frames.fields(0)["input_digest"]) == 64
+    assert recorder.problems.counts() == {"text-not-unicode": 1}
+
+
+def test_precedence_of_tags(frames: Frames) -> None:
+    """The call's own tags win over the context's, which win over the trail's."""
+    recorder = Recorder(
+        frames.append,
+        KEYS,
+        policy=CapturePolicy(),
+        defaults={"feature": "default", "environment": "prod", "variant": "default"},
+    )
+    with modeltrail.tag(feature="context", variant="context"):
+        make_call(recorder, tags={"feature": "call"})
+    found = frames.fields(0)
+    assert (found["feature"], found["variant"], found["environment"]) == ("call", "context", "prod")
+
+
+def test_people_are_keyed(recorder: Recorder, frames: Frames) -> None:
+    """User, unit and session are references, equal for equal people."""
+    make_call(recorder, tags={"user": "u-1", "unit": "u-1", "session": 17})
+    found = frames.fields(0)
+    assert found["user_ref"] == found["unit_ref"] == KEYS.ref("u-1")
+    assert found["session_ref"] == KEYS.ref("17")
+    assert "u-1" not in repr(frames)
+
+
+def test_free_tags_are_sorted_json(recorder: Recorder, frames: Frames) -> None:
+    """Tags of other names are kept as JSON text."""
+    make_call(recorder, tags={"team": "berlin", "desk": 7, "list": [1, None]})
+    assert frames.fields(0)["tags"] == '{"desk":7,"list":[1,null],"team":"berlin"}'
+
+
+@pytest.mark.parametrize(
+    ("tags", "problem"),
+    [
+        ({"odd": object()}, "tag-not-json"),
+        ({"odd": {1: {2: object()}}}, "tag-not-json"),
+        ({"odd": "\ud800"}, "tag-not-json"),
+        ({"feature": object()}, "tag-not-text"),
+        ({"feature": ["a"]}, "tag-not-text"),
+        ({"long": "x" * TAGS_LIMIT_BYTES}, "tags-too-long"),
+    ],
+)
+def test_tags_that_do_not_fit_are_counted(
+    recorder: Recorder, frames: Frames, tags: dict[str, Any], problem: str
+) -> None:
+    """A tag that cannot be kept is left out; the record is still there."""
+    make_call(recorder, tags={"variant": "B", **tags})
+    assert frames.fields(0)["variant"] == "B"
+    assert not {"tags", "feature"} & frames.fields(0).keys()
+    assert recorder.problems.counts() == {problem: 1}
+
+
+def test_lost_start_is_told_by_the_end(frames: Frames) -> None:
+    """If the start could not be written, the end frame carries it all."""
+
+    def sink(frame: Frame) -> None:
+        if frame.kind is FrameKind.START:
+            raise OSError(28, "no space")
+        frames.append(frame)
+
+    recorder = Recorder(sink, KEYS, policy=CapturePolicy())
+    make_call(recorder)
+    assert frames.fields(0)["framework"] == "test"
+    assert frames.fields(0)["input_chars"] > 0
+    assert recorder.problems.counts() == {"start-not-written": 1}
+
+
+def test_sink_that_raises_never_reaches_the_host() -> None:
+    """With a sink that always fails a call costs counts, nothing else."""
+
+    def sink(_: Frame) -> None:
+        raise OSError(28, "no space")
+
+    recorder = Recorder(sink, KEYS, policy=CapturePolicy())
+    make_call(recorder).amend("test", cost_nanousd=1)
+    assert recorder.emit(FrameKind.OUTCOME, {}) is None
+    assert recorder.problems.counts() == {
+        "start-not-written": 1,
+        "end-not-written": 1,
+        "amend-not-written": 1,
+        "outcome-not-written": 1,
+    }
+    assert recorder.problems.last_error == "outcome-not-written: OSError"
+
+
+def test_settle_ends_what_is_open(recorder: Recorder, frames: Frames) -> None:
+    """What never ended becomes incomplete; a late end changes nothing."""
+    call = recorder.start(request())
+    assert (recorder.settle(), recorder.open_calls) == (1, 0)
+    call.stop(response())
+    assert [frame.kind for frame in frames] == [FrameKind.START, FrameKind.END]
+    assert frames.fields(1)["status"] == "incomplete"
+
+
+def test_measurement_of_the_framework_wins(recorder: Recorder, frames: Frames) -> None:
+    """A latency that the framework told replaces ours."""
+    call = recorder.start(request())
+    call.stop(response(latency_us=5, time_to_first_chunk_us=2))
+    assert (frames.fields(1)["latency_us"], frames.fields(1)["time_to_first_chunk_us"]) == (5, 2)
+
+
+def test_ids_are_uuids_of_their_moment() -> None:
+    """An id is a UUID of version 7 whose first 48 bits are the milliseconds."""
+    moment = 1_700_000_000_123_456
+    parsed = uuid.UUID(uuid7(moment))
+    assert (parsed.version, parsed.variant) == (7, uuid.RFC_4122)
+    assert parsed.int >> 80 == moment // 1000
+    assert uuid7(moment) < uuid7(moment + 1) < uuid7(moment + 1000)
+    assert len({uuid7(moment) for _ in range(1000)}) == 1000

@@ -1,0 +1,93 @@
+"""
+Usage in the dialects of providers and frameworks.
+"""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modeltrail.record import Usage
+from modeltrail.usage import is_consistent, read_usage
+
+
+def test_openai_dialect() -> None:
+    """Cached tokens stay within the input, reasoning within the output."""
+    reported = {
+        "prompt_tokens": 1200,
+        "completion_tokens": 96,
+        "total_tokens": 1296,
+        "prompt_tokens_details": {"cached_tokens": 1024, "audio_tokens": 3},
+        "completion_tokens_details": {"reasoning_tokens": 64},
+    }
+    assert read_usage(reported) == Usage(
+        input_tokens=1200,
+        output_tokens=96,
+        cache_read_input_tokens=1024,
+        reasoning_output_tokens=64,
+        detail={"input_audio_tokens": 3},
+        source="provider",
+    )
+
+
+def test_langchain_dialect() -> None:
+    """LangChain's usage_metadata counts inclusively, too."""
+    reported = {
+        "input_tokens": 350,
+        "output_tokens": 240,
+        "total_tokens": 590,
+        "input_token_details": {"cache_creation": 200, "cache_read": 100},
+        "output_token_details": {"reasoning": 200},
+    }
+    assert read_usage(reported) == Usage(
+        input_tokens=350,
+        output_tokens=240,
+        cache_read_input_tokens=100,
+        cache_creation_input_tokens=200,
+        reasoning_output_tokens=200,
+        source="provider",
+    )
+
+
+def test_nothing_reported_is_missing_not_zero() -> None:
+    """No usage, or one of no known dialect, leaves every figure unknown."""
+    for reported in (None, {}, {"tokens": 5}, {"prompt_tokens": None}):
+        assert read_usage(reported) == Usage(source="missing")
+
+
+def test_contradiction_is_marked_not_mended() -> None:
+    """Parts larger than their total make the usage partial and stay as reported."""
+    usage = read_usage(
+        {
+            "prompt_tokens": 10,
+            "completion_tokens": 5,
+            "prompt_tokens_details": {"cached_tokens": 11},
+        }
+    )
+    assert (usage.source, usage.input_tokens, usage.cache_read_input_tokens) == ("partial", 10, 11)
+
+
+def test_flags_negatives_and_texts_are_no_counts() -> None:
+    """A value that cannot be a count is unknown."""
+    usage = read_usage({"prompt_tokens": 3, "completion_tokens": True})
+    assert usage.output_tokens is None
+    assert read_usage({"prompt_tokens": 3, "completion_tokens": "5"}).output_tokens is None
+    assert read_usage({"prompt_tokens": 3, "completion_tokens": -5}).output_tokens is None
+
+
+counts = st.none() | st.integers(0, 10**6)
+
+
+@given(counts, counts, counts)
+def test_provider_usage_is_consistent(
+    total: int | None, cached: int | None, out: int | None
+) -> None:
+    """Whatever is called the provider's is consistent."""
+    usage = read_usage(
+        {
+            "prompt_tokens": total,
+            "completion_tokens": out,
+            "prompt_tokens_details": {"cached_tokens": cached},
+        }
+    )
+    assert is_consistent(usage) or usage.source == "partial"
+    if total is None:
+        assert usage == Usage(source="missing")
