@@ -1,0 +1,159 @@
+"""
+From frames to whole records: what belongs to one call is joined.
+
+Pure but for the two callables it is given. An end waits a moment for late
+facts; a fact that comes later still becomes an amendment, since a stored call
+is never changed.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from modeltrail.record import Frame, FrameKind
+from modeltrail.storage.spool import Position
+
+# How long an ended call waits for late facts, seconds.
+HOLD_S = 0.25
+
+Finish = Callable[[Frame], Mapping[str, Any]]
+
+
+class Late(NamedTuple):
+    """
+    A fact about a call that is stored already.
+    """
+
+    call_id: str
+    started_at_us: int
+    position: Position
+    columns: Mapping[str, Any]
+    why: str | None
+
+
+class Draft(NamedTuple):
+    """
+    A call on its way to being a row.
+
+    Attributes:
+        columns: What is known so far; has a `status` once the call has ended.
+        position: Where its first frame stands: the spool is needed from there.
+        amended: Late facts that joined it, and where each stood.
+    """
+
+    id: str
+    started_at_us: int
+    position: Position
+    columns: dict[str, Any]
+    amended: list[Late]
+
+
+class Other(NamedTuple):
+    """
+    An outcome or an event.
+    """
+
+    kind: FrameKind
+    id: str
+    at_us: int
+    columns: Mapping[str, Any]
+
+
+class Assembly:
+    """
+    Joins the frames of one spool.
+
+    Args:
+        finish: Returns the columns that a frame's long texts give.
+        clock: Seconds, monotonic.
+    """
+
+    def __init__(self, finish: Finish, clock: Callable[[], float]) -> None:
+        self._finish = finish
+        self._clock = clock
+        self._open: dict[str, Draft] = {}
+        self._held: OrderedDict[str, tuple[float, Draft]] = OrderedDict()
+        self.late: list[Late] = []
+        self.others: list[Other] = []
+        self._takers = {
+            FrameKind.START: self._start,
+            FrameKind.END: self._end,
+            FrameKind.AMEND: self._amend,
+            FrameKind.OUTCOME: self._other,
+            FrameKind.EVENT: self._other,
+        }
+
+    def take(self, frame: Frame, position: Position) -> None:
+        """
+        Take in the next frame.
+        """
+        self._takers[frame.kind](frame, position)
+
+    def ripe(self, *, all_ended: bool = False) -> Iterator[Draft]:
+        """
+        Hand over the calls that have ended and waited long enough.
+
+        Args:
+            all_ended: Do not wait.
+        """
+        deadline = self._clock() - HOLD_S
+        while self._held:
+            ended_at, draft = next(iter(self._held.values()))
+            if ended_at > deadline and not all_ended:
+                return
+            del self._held[draft.id]
+            yield draft
+
+    def settle(self) -> None:
+        """
+        End as `incomplete` every call whose process can end it no more.
+        """
+        for draft in self._open.values():
+            draft.columns["status"] = "incomplete"
+            self._held[draft.id] = (0.0, draft)
+        self._open.clear()
+
+    @property
+    def needed_from(self) -> Position | None:
+        """
+        The first place in the spool that is still needed, None if none is.
+        """
+        drafts = (*self._open.values(), *(draft for _, draft in self._held.values()))
+        return min((draft.position for draft in drafts), default=None)
+
+    @property
+    def is_holding(self) -> bool:
+        """
+        Whether ended calls are waiting.
+        """
+        return bool(self._held)
+
+    def _start(self, frame: Frame, position: Position) -> None:
+        columns = {**frame.fields, **self._facts(frame)}
+        self._open[frame.id] = Draft(frame.id, frame.started_at_us, position, columns, [])
+
+    def _end(self, frame: Frame, position: Position) -> None:
+        draft = self._open.pop(frame.id, None)
+        if draft is None:
+            draft = Draft(frame.id, frame.started_at_us, position, {}, [])
+        draft.columns.update(frame.fields)
+        draft.columns.update(self._facts(frame))
+        self._held[frame.id] = (self._clock(), draft)
+
+    def _amend(self, frame: Frame, position: Position) -> None:
+        columns = dict(frame.fields)
+        why = columns.pop("why", None)
+        late = Late(frame.id, frame.started_at_us, position, columns, why)
+        held = self._held.get(frame.id)
+        draft = held[1] if held else self._open.get(frame.id)
+        if draft is None:
+            self.late.append(late)
+        else:
+            draft.columns.update(columns)
+            draft.amended.append(late)
+
+    def _other(self, frame: Frame, _: Position) -> None:
+        self.others.append(Other(frame.kind, frame.id, frame.started_at_us, frame.fields))
+
+    def _facts(self, frame: Frame) -> Mapping[str, Any]:
+        return self._finish(frame) if frame.texts else {}

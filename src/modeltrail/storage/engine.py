@@ -1,0 +1,96 @@
+"""
+From a URL to an engine, with the settings each database needs.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
+
+from modeltrail.errors import ConfigurationError, MissingExtraError, StoreUnavailableError
+
+BUSY_TIMEOUT_MS = 5_000
+# A connection that will write says so before it begins: a deferred transaction
+# that reads first is refused at once when another process writes.
+WRITES = {"modeltrail_writes": True}
+
+
+def parse_url(url: str) -> URL:
+    """
+    Check a database URL and name its driver.
+
+    Raises:
+        ConfigurationError: It is no URL of a database that this can use.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise ConfigurationError(
+            f"{_without_password(url)!r} is no database URL; "
+            "use sqlite:///calls.db or postgresql://user@host/name"
+        ) from error
+    backend = parsed.get_backend_name()
+    if backend == "sqlite":
+        return _parse_sqlite(parsed)
+    if backend == "postgresql":
+        return parsed.set(drivername="postgresql+psycopg")
+    raise ConfigurationError(
+        f"databases of kind {backend!r} are not supported; use sqlite:/// or postgresql://"
+    )
+
+
+def make_engine(url: URL) -> Engine:
+    """
+    Make an engine.
+
+    Raises:
+        MissingExtraError: The driver is not installed.
+        StoreUnavailableError: The folder of an SQLite file does not exist or
+            cannot be written.
+    """
+    # hide_parameters: an error message must never carry a row's content.
+    if url.get_backend_name() == "sqlite":
+        _check_folder(Path(str(url.database)))
+        engine = create_engine(url, hide_parameters=True)
+        event.listen(engine, "connect", _on_sqlite_connect)
+        event.listen(engine, "begin", _on_sqlite_begin)
+        return engine
+    try:
+        return create_engine(url, hide_parameters=True, pool_pre_ping=True)
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("postgres", "a PostgreSQL trail") from error
+
+
+def _parse_sqlite(url: URL) -> URL:
+    if not url.database or url.database == ":memory:":
+        raise ConfigurationError(
+            "a trail must outlive its process: give SQLite a file, such as sqlite:///calls.db"
+        )
+    path = Path(url.database).expanduser().absolute()
+    return url.set(drivername="sqlite+pysqlite", database=str(path))
+
+
+def _check_folder(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise StoreUnavailableError(f"the folder {path.parent} does not exist; make it first")
+
+
+def _on_sqlite_connect(connection: Any, _: Any) -> None:
+    # The driver's own transaction handling is off: we begin ourselves.
+    connection.isolation_level = None
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    # A segment of the spool goes once its rows are committed, so the commit
+    # must be on the disk and not just in the cache.
+    connection.execute("PRAGMA synchronous = FULL")
+
+
+def _on_sqlite_begin(connection: Any) -> None:
+    writes = connection.get_execution_options().get("modeltrail_writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _without_password(url: str) -> str:
+    head, separator, tail = url.rpartition("@")
+    return f"...@{tail}" if separator and head else url

@@ -1,0 +1,3 @@
+"""
+The scripts, one per revision.
+"""

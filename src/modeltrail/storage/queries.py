@@ -1,0 +1,326 @@
+"""
+Named reads. They return records and sums, never tables.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import (
+    ColumnClause,
+    ColumnElement,
+    Engine,
+    TableClause,
+    case,
+    column,
+    func,
+    literal_column,
+    select,
+    table,
+)
+from sqlalchemy.exc import SQLAlchemyError
+
+from modeltrail.errors import ConfigurationError, RecordNotFoundError, StoreUnavailableError
+from modeltrail.record import CallRecord
+from modeltrail.stats.estimate import UnitSums
+from modeltrail.storage.rows import CALL_COLUMNS
+from modeltrail.storage.tables import Call, Event, Outcome, Table
+
+
+def _columns(model: type[Table], names: Sequence[str]) -> list[ColumnClause[Any]]:
+    columns = model.metadata.tables[str(model.__tablename__)].columns
+    return [column(name, columns[name].type) for name in names]
+
+
+def _view(name: str, model: type[Table], names: Sequence[str], *more: str) -> TableClause:
+    return table(name, *_columns(model, (*names, *more)))
+
+
+# The views that other tools read as well, with the types of the tables.
+CALLS = _view("calls", Call, CALL_COLUMNS, "seq")
+EXPOSURES = _view("exposures", Call, ("experiment", "variant", "unit_ref", "propensity_ppm"))
+OUTCOMES = table("outcomes", column("value"), *_columns(Outcome, ("name", "unit_ref")))
+EVENTS = _view("event", Event, ("id", "detail"))
+
+# What calls can be grouped by, besides the day.
+DIMENSIONS = (
+    "feature",
+    "segment",
+    "experiment",
+    "variant",
+    "environment",
+    "framework",
+    "operation",
+    "provider",
+    "request_model",
+    "response_model",
+    "status",
+    "error_type",
+    "cost_source",
+    "user_ref",
+)
+# Metric of a call -> its column and the scale of its total.
+CALL_METRICS: Mapping[str, str] = {
+    "cost": "cost_nanousd",
+    "latency": "latency_us",
+    "input_tokens": "input_tokens",
+    "output_tokens": "output_tokens",
+}
+
+
+class Filters(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Which calls to read; None does not restrict.
+
+    Attributes:
+        since_us: First moment, microseconds UTC, included.
+        until_us: Last moment, excluded.
+        after_seq: Only calls stored after this one.
+    """
+
+    feature: str | None = None
+    experiment: str | None = None
+    variant: str | None = None
+    framework: str | None = None
+    status: str | None = None
+    trace_id: str | None = None
+    user_ref: str | None = None
+    since_us: int | None = None
+    until_us: int | None = None
+    after_seq: int | None = None
+
+
+class Numbered(NamedTuple):
+    """
+    A record and its place in the order of storing.
+    """
+
+    seq: int
+    record: CallRecord
+
+
+class Group(NamedTuple):
+    """
+    Calls of one group, summed up.
+
+    Attributes:
+        key: The values that they share, in the order asked for.
+        unpriced: How many of them have no known cost.
+    """
+
+    key: tuple[str | None, ...]
+    calls: int
+    errors: int
+    unpriced: int
+    input_tokens: int | None
+    output_tokens: int | None
+    cost_nanousd: int | None
+
+
+class Queries:
+    """
+    Reads from a trail's database.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def calls(
+        self, filters: Filters = Filters(), *, limit: int | None = 50, newest_first: bool = True
+    ) -> list[Numbered]:
+        """
+        Return calls in the order they were stored.
+        """
+        order = CALLS.c.seq.desc() if newest_first else CALLS.c.seq.asc()
+        query = select(CALLS).where(*_conditions(filters)).order_by(order).limit(limit)
+        return [Numbered(row["seq"], _record(row)) for row in self._rows(query)]
+
+    def call(self, id: str) -> CallRecord:
+        """
+        Return one call by its id or the beginning of it.
+
+        Raises:
+            RecordNotFoundError: There is none, or more than one.
+        """
+        # On PostgreSQL the id is a uuid, which LIKE does not take.
+        as_text = func.lower(literal_column("CAST(calls.id AS VARCHAR(36))"))
+        query = select(CALLS).where(as_text.startswith(id.lower(), autoescape=True)).limit(2)
+        found = self._rows(query)
+        if len(found) != 1:
+            raise RecordNotFoundError(
+                f"no call has the id {id}" if not found else f"more than one id begins with {id}"
+            )
+        return _record(found[0])
+
+    def last_seq(self) -> int:
+        """
+        Return the number of the call stored last, 0 if there is none.
+        """
+        return int(self._rows(select(func.max(CALLS.c.seq).label("last")))[0]["last"] or 0)
+
+    def sums(self, by: Sequence[str], filters: Filters = Filters()) -> list[Group]:
+        """
+        Return the calls summed up by dimensions, dearest first.
+
+        Raises:
+            ConfigurationError: A dimension is unknown.
+        """
+        keys = [_dimension(name) for name in by]
+        cost = func.sum(CALLS.c.cost_nanousd)
+        query = (
+            select(
+                *keys,
+                func.count().label("calls"),
+                func.sum(_one_if(CALLS.c.status == "error")).label("errors"),
+                func.sum(_one_if(CALLS.c.cost_nanousd.is_(None))).label("unpriced"),
+                func.sum(CALLS.c.input_tokens).label("input_tokens"),
+                func.sum(CALLS.c.output_tokens).label("output_tokens"),
+                cost.label("cost_nanousd"),
+            )
+            .where(*_conditions(filters))
+            .group_by(*keys)
+            .order_by(func.coalesce(cost, -1).desc())
+        )
+        return [_group(row, by) for row in self._rows(query)]
+
+    def experiments(self) -> list[str]:
+        """
+        Return the keys of the experiments that have calls.
+        """
+        query = select(CALLS.c.experiment).where(CALLS.c.experiment.is_not(None)).distinct()
+        return sorted(row["experiment"] for row in self._rows(query))
+
+    def outcome_names(self, experiment: str) -> list[str]:
+        """
+        Return the names of the outcomes that units of an experiment have.
+        """
+        query = (
+            select(OUTCOMES.c.name)
+            .join(EXPOSURES, EXPOSURES.c.unit_ref == OUTCOMES.c.unit_ref)
+            .where(EXPOSURES.c.experiment == experiment)
+            .distinct()
+        )
+        return sorted(row["name"] for row in self._rows(query))
+
+    def call_sums(self, experiment: str, metric: str) -> list[UnitSums]:
+        """
+        Return a metric of the calls of an experiment, per variant and unit.
+
+        Args:
+            metric: One of `CALL_METRICS`, or `error`: the share of calls that
+                ended with an error. Calls that do not report the metric, and
+                those served from a cache or in shadow, do not count.
+        """
+        value: Any
+        if metric == "error":
+            value = _one_if(CALLS.c.status == "error")
+        else:
+            value = CALLS.c[CALL_METRICS[metric]]
+        query = (
+            select(
+                CALLS.c.variant,
+                CALLS.c.unit_ref,
+                func.sum(value).label("total"),
+                func.count(value).label("count"),
+            )
+            .where(
+                CALLS.c.experiment == experiment,
+                CALLS.c.variant.is_not(None),
+                CALLS.c.unit_ref.is_not(None),
+                func.coalesce(CALLS.c.shadow, False).is_(False),
+            )
+            .group_by(CALLS.c.variant, CALLS.c.unit_ref)
+        )
+        return [_unit_sums(row) for row in self._rows(query)]
+
+    def outcome_sums(self, experiment: str, name: str) -> list[UnitSums]:
+        """
+        Return an outcome of the units of an experiment, per variant and unit.
+        """
+        query = (
+            select(
+                EXPOSURES.c.variant,
+                EXPOSURES.c.unit_ref,
+                func.sum(OUTCOMES.c.value).label("total"),
+                func.count().label("count"),
+            )
+            .join(OUTCOMES, OUTCOMES.c.unit_ref == EXPOSURES.c.unit_ref)
+            .where(EXPOSURES.c.experiment == experiment, OUTCOMES.c.name == name)
+            .group_by(EXPOSURES.c.variant, EXPOSURES.c.unit_ref)
+        )
+        return [_unit_sums(row) for row in self._rows(query)]
+
+    def stored_ids(self, ids: Collection[str]) -> set[str]:
+        """
+        Return those of the ids that are stored already.
+        """
+        wanted = sorted(ids)
+        found: set[str] = set()
+        for start in range(0, len(wanted), 500):
+            chosen = CALLS.c.id.in_(wanted[start : start + 500])
+            found.update(str(row["id"]) for row in self._rows(select(CALLS.c.id).where(chosen)))
+        return found
+
+    def event_detail(self, id: str) -> str | None:
+        """
+        Return the detail of an event, None if there is no such event.
+        """
+        rows = self._rows(select(EVENTS.c.detail).where(EVENTS.c.id == id))
+        return str(rows[0]["detail"]) if rows else None
+
+    def _rows(self, query: Any) -> list[Mapping[str, Any]]:
+        try:
+            with self._engine.connect() as connection:
+                return [dict(row) for row in connection.execute(query).mappings()]
+        except SQLAlchemyError as error:
+            reason = str(error.__cause__ or error).partition("\n")[0]
+            raise StoreUnavailableError(f"the database cannot be read now: {reason}") from error
+
+
+def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
+    equal = ("feature", "experiment", "variant", "framework", "status", "trace_id", "user_ref")
+    found = [
+        CALLS.c[name] == value for name in equal if (value := getattr(filters, name)) is not None
+    ]
+    if filters.since_us is not None:
+        found.append(CALLS.c.started_at_us >= filters.since_us)
+    if filters.until_us is not None:
+        found.append(CALLS.c.started_at_us < filters.until_us)
+    if filters.after_seq is not None:
+        found.append(CALLS.c.seq > filters.after_seq)
+    return found
+
+
+def _dimension(name: str) -> ColumnElement[Any]:
+    if name not in DIMENSIONS:
+        raise ConfigurationError(
+            f"calls cannot be grouped by {name!r}; choose from {', '.join(DIMENSIONS)}"
+        )
+    return CALLS.c[name]
+
+
+def _one_if(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return case((condition, 1), else_=0)
+
+
+def _group(row: Mapping[str, Any], by: Sequence[str]) -> Group:
+    # A sum of BIGINT is a Decimal on PostgreSQL.
+    figures = (_int(row[name]) for name in Group._fields[1:])
+    return Group(tuple(row[name] for name in by), *figures)  # type: ignore[arg-type]
+
+
+def _int(value: Any) -> int | None:
+    return None if value is None else int(value)
+
+
+def _unit_sums(row: Mapping[str, Any]) -> UnitSums:
+    return UnitSums(
+        variant=row["variant"],
+        unit=row["unit_ref"],
+        total=float(row["total"] or 0),
+        count=float(row["count"]),
+    )
+
+
+def _record(row: Mapping[str, Any]) -> CallRecord:
+    return CallRecord(**{name: row[name] for name in CALL_COLUMNS})

@@ -1,0 +1,106 @@
+"""
+From what the spool says to rows: the one place where a record is validated.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from modeltrail.problems import Problems
+from modeltrail.record import CallRecord
+
+Row = tuple[Any, ...]
+
+CALL_COLUMNS = CallRecord.__struct_fields__
+AMENDMENT_COLUMNS = ("call_id", "started_at_us", "at_us", "field", "value", "why", "origin")
+OUTCOME_COLUMNS = (
+    "id",
+    "at_us",
+    "name",
+    "value_micros",
+    "call_id",
+    "trace_id",
+    "session_ref",
+    "unit_ref",
+)
+EVENT_COLUMNS = ("id", "at_us", "kind", "detail")
+WRITER_COLUMNS = ("id", "started_at_us", "host", "pid", "version")
+
+_FIELDS = {field.name: field for field in msgspec.structs.fields(CallRecord)}
+
+
+class Batch(NamedTuple):
+    """
+    Rows to be stored in one transaction, by table.
+    """
+
+    call: list[Row]
+    amendment: list[Row]
+    outcome: list[Row]
+    event: list[Row]
+    writer: list[Row]
+
+    @classmethod
+    def empty(cls) -> "Batch":
+        """
+        Return a batch without rows.
+        """
+        return cls([], [], [], [], [])
+
+    def __bool__(self) -> bool:
+        return any(self)
+
+
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "call": CALL_COLUMNS,
+    "amendment": AMENDMENT_COLUMNS,
+    "outcome": OUTCOME_COLUMNS,
+    "event": EVENT_COLUMNS,
+    "writer": WRITER_COLUMNS,
+}
+
+
+def record_from(columns: Mapping[str, Any], problems: Problems) -> CallRecord:
+    """
+    Validate a record's columns.
+
+    A column whose value does not fit is left out and counted; better a gap
+    than a lost record.
+
+    Raises:
+        msgspec.ValidationError: What is left is no record: a column that
+            every record has is missing or does not fit.
+    """
+    try:
+        return msgspec.convert(columns, CallRecord)
+    except msgspec.ValidationError:
+        fitting = {name: value for name, value in columns.items() if _fits(name, value)}
+        for name in columns.keys() - fitting.keys():
+            problems.note(f"column-not-valid:{name if name in _FIELDS else 'unknown'}")
+        return msgspec.convert(fitting, CallRecord)
+
+
+def call_row(record: CallRecord) -> Row:
+    """
+    Return a record's row of the table `call`.
+    """
+    return msgspec.structs.astuple(record)
+
+
+def row_from(columns: Mapping[str, Any], names: tuple[str, ...]) -> Row:
+    """
+    Return the row of a smaller table.
+    """
+    return tuple(columns.get(name) for name in names)
+
+
+def _fits(name: str, value: object) -> bool:
+    field = _FIELDS.get(name)
+    if field is None:
+        return False
+    try:
+        msgspec.convert(value, field.type)
+    except msgspec.ValidationError:
+        return False
+    return True

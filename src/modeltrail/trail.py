@@ -1,0 +1,336 @@
+"""
+The composition root: joins recorder, spool, writer and store into a trail.
+"""
+
+import atexit
+import os
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import msgspec
+from structlog.typing import Processor, WrappedLogger
+
+from modeltrail import context
+from modeltrail.capture import CapturePolicy, policy_from
+from modeltrail.errors import ConfigurationError, KeyMismatchError
+from modeltrail.experiment.assign import Assignment, Experiment
+from modeltrail.ids import now_us, uuid7
+from modeltrail.keys import Keys, load_keys
+from modeltrail.pipeline import Pipeline
+from modeltrail.problems import Problems
+from modeltrail.record import CaptureMode, Frame, FrameKind
+from modeltrail.recorder import Recorder
+from modeltrail.storage import Store
+from modeltrail.storage.drain import Drain, WriterIdentity
+from modeltrail.storage.frames import Sealer
+from modeltrail.storage.rows import Batch
+from modeltrail.storage.spool import Spool, foreign, orphans
+from modeltrail.storage.writer import Writer
+
+DEFAULT_URL = "sqlite:///modeltrail.db"
+# The trail's own first event: one id, so that of two processes that make a
+# trail at once only one succeeds.
+CREATED_ID = "00000000-0000-7000-8000-000000000001"
+REPLAY_TIMEOUT_S = 10.0
+CLOSE_TIMEOUT_S = 5.0
+MICROS = 1_000_000
+
+
+class Health(NamedTuple):
+    """
+    How a trail is doing.
+
+    Attributes:
+        open_calls: Calls that have started and not ended.
+        waiting_bytes: What the spool holds that is not stored yet, in the
+            segment that is written now.
+        problems: What went wrong inside, by kind.
+        drops: Records that were not stored, by reason.
+        last_commit_us: When rows were last stored, microseconds UTC.
+        last_error: Kind and type of the last error that was caught.
+        foreign_spools: Spools that another version of modeltrail left; they
+            are not touched.
+    """
+
+    open_calls: int
+    waiting_bytes: int
+    problems: Mapping[str, int]
+    drops: Mapping[str, int]
+    last_commit_us: int | None
+    last_error: str | None
+    foreign_spools: tuple[str, ...]
+
+
+class Trail:
+    """
+    An open trail: hand it to the frameworks' handlers.
+
+    Make one with `modeltrail.open`. It may be used from any thread, and as a
+    context manager that closes it.
+
+    Attributes:
+        recorder: Where handlers start their calls.
+        store: The database, for reading.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        keys: Keys,
+        policy: CapturePolicy,
+        *,
+        folder: Path,
+        defaults: Mapping[str, Any],
+        processors: Iterable[Processor],
+        mirror: WrappedLogger | None,
+    ) -> None:
+        self.store = store
+        self._keys = keys
+        self._folder = folder
+        self._problems = Problems()
+        self._pipeline = Pipeline(processors, mirror=mirror, problems=self._problems)
+        self.recorder = Recorder(
+            self._refuse, keys, policy=policy, defaults=defaults, problems=self._problems
+        )
+        self._begin(replay=True)
+        _living.add(self)
+
+    def outcome(
+        self,
+        name: str,
+        value: float,
+        *,
+        call: str | None = None,
+        trace: str | None = None,
+        session: str | None = None,
+        unit: str | None = None,
+    ) -> None:
+        """
+        Record a business or quality metric of what the calls were for.
+
+        Args:
+            name: The metric, such as `resolved`.
+            value: Its value; kept to six decimals.
+            call: The id of one call.
+            trace: The id of a trace.
+            session: A session, as it was given to `modeltrail.tag`.
+            unit: A unit of an experiment, as it was given to `assign`.
+
+        Raises:
+            ConfigurationError: Not exactly one of the four is given, or the
+                value is no number.
+        """
+        joins = {
+            "call_id": call,
+            "trace_id": trace,
+            "session_ref": None if session is None else self.recorder.ref(session),
+            "unit_ref": None if unit is None else self.recorder.ref(unit),
+        }
+        given = {column: value for column, value in joins.items() if value is not None}
+        if len(given) != 1:
+            raise ConfigurationError("an outcome belongs to one of call, trace, session or unit")
+        try:
+            micros = round(float(value) * MICROS)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ConfigurationError(f"the outcome {name!r} is no number: {value!r}") from error
+        self.recorder.emit(FrameKind.OUTCOME, {"name": name, "value_micros": micros, **given})
+
+    def experiment(
+        self,
+        key: str,
+        arms: Mapping[str, float],
+        *,
+        unit: str = "user",
+        coverage: float = 1.0,
+    ) -> Experiment:
+        """
+        Return an experiment whose assignments tag the calls that follow.
+
+        Args:
+            key: Names the experiment; also the seed of its hash.
+            arms: Variant -> weight; the weights add up to 1.
+            unit: What is randomised: `user`, `session` or `call`.
+            coverage: The share of units that take part.
+
+        Raises:
+            ConfigurationError: The arms or the coverage make no experiment.
+        """
+        return Experiment(key, arms, unit=unit, coverage=coverage, bind=_bind)
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """
+        Wait until every call that has ended is in the database.
+
+        Without it calls are safe, too: they are in the spool.
+
+        Returns:
+            False if that took longer than `timeout` seconds.
+        """
+        return self._writer.flush(timeout)
+
+    def settle(self) -> int:
+        """
+        Record every call in flight as `incomplete` and return how many.
+
+        For the end of a program, or after calls whose end nobody announces.
+        """
+        return self.recorder.settle()
+
+    def health(self) -> Health:
+        """
+        Tell how the trail is doing.
+        """
+        drain, end = self._writer.drain, self._spool.segment.end()
+        read = drain.committed.offset if drain.committed.segment == end.segment else 0
+        return Health(
+            open_calls=self.recorder.open_calls,
+            waiting_bytes=end.offset - read,
+            problems=self._problems.counts(),
+            drops=dict(drain.drops),
+            last_commit_us=drain.last_commit_us,
+            last_error=self._problems.last_error,
+            foreign_spools=tuple(foreign(self._folder)),
+        )
+
+    def close(self, timeout: float | None = CLOSE_TIMEOUT_S) -> bool:
+        """
+        Settle, store what is left and let go of everything.
+
+        Calls that end afterwards are counted as problems and not recorded.
+
+        Returns:
+            False if something could not be stored in time; it stays in the
+            spool and is stored by whoever opens the trail next.
+        """
+        if self not in _living:
+            return True
+        _living.discard(self)
+        self.recorder.settle()
+        self.recorder.sink = self._refuse
+        stored = self._writer.stop(timeout)
+        self._spool.release(remove=stored)
+        self.store.close()
+        return stored
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _begin(self, *, replay: bool) -> None:
+        """
+        Make this process's spool and start its writer.
+        """
+        identity = WriterIdentity(version("modeltrail"))
+        sealer = Sealer(self._keys.spool_key)
+        self._spool = Spool(self._folder, uuid7(now_us()).replace("-", ""), sealer)
+
+        def drain(spool: Any) -> Drain:
+            return Drain(spool, self.store, self._pipeline, self._keys, identity, self._problems)
+
+        dead = [(each, drain(each)) for each in orphans(self._folder)] if replay else []
+        self._writer = Writer(self._spool, drain(self._spool), self._problems, dead)
+        self._writer.start()
+        self.recorder.sink = self._spool.append
+        if dead:
+            self._writer.await_replay(REPLAY_TIMEOUT_S)
+
+    def restart_after_fork(self) -> None:
+        """
+        In a child: leave what is the parent's alone, begin anew at the first call.
+        """
+        self._spool.abandon()
+        self.store.abandon()
+        self.recorder.forget()
+        self.recorder.sink = self._first_in_child
+
+    def _first_in_child(self, frame: Frame) -> None:
+        self._begin(replay=False)
+        self.recorder.sink(frame)
+
+    def _refuse(self, _: Frame) -> None:
+        raise RuntimeError("the trail is closed")
+
+
+# Strong: a trail lives until it is closed, whoever has forgotten it.
+_living: set[Trail] = set()
+
+
+def open_trail(
+    url: str | None = None,
+    *,
+    capture: CapturePolicy | CaptureMode = "digest",
+    tags: Mapping[str, Any] | None = None,
+    processors: Iterable[Processor] = (),
+    mirror: WrappedLogger | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Trail:
+    """
+    Open a trail; documented as `modeltrail.open`.
+    """
+    policy = policy_from(capture)
+    keys = load_keys(environ)
+    store = Store.open(url or environ.get("MODELTRAIL_URL") or DEFAULT_URL)
+    _check_key(store, keys)
+    return Trail(
+        store,
+        keys,
+        policy,
+        folder=store.spool_folder(environ),
+        defaults=tags or {},
+        processors=processors,
+        mirror=mirror,
+    )
+
+
+def _check_key(store: Store, keys: Keys) -> None:
+    """
+    Note the key's id in a new trail; refuse any other key from then on.
+    """
+    created = store.event_detail(CREATED_ID)
+    if created is None:
+        detail = msgspec.json.encode({"key_id": keys.key_id}).decode()
+        event = (CREATED_ID, now_us(), "trail-created", detail)
+        store.append(Batch.empty()._replace(event=[event]))
+        created = store.event_detail(CREATED_ID) or detail
+    known = msgspec.json.decode(created)["key_id"]
+    if known != keys.key_id:
+        raise KeyMismatchError(
+            f"this trail was made with key {known}, the key at hand is {keys.key_id}; "
+            "set MODELTRAIL_KEY or MODELTRAIL_KEY_FILE to the trail's own key"
+        )
+
+
+def _bind(assignment: Assignment) -> None:
+    # A unit that is not enrolled takes part in nothing.
+    enrolled = assignment.variant is not None
+    context.bind(
+        experiment=assignment.experiment if enrolled else None,
+        variant=assignment.variant,
+        propensity_ppm=assignment.propensity_ppm,
+        unit_type=assignment.unit_type,
+        unit=assignment.unit,
+    )
+
+
+def _close_all() -> None:
+    for trail in list(_living):
+        trail.close()
+
+
+def _after_fork_in_child() -> None:
+    for trail in list(_living):
+        trail.restart_after_fork()
+
+
+atexit.register(_close_all)
+os.register_at_fork(after_in_child=_after_fork_in_child)
