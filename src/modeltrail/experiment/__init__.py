@@ -1,0 +1,3 @@
+"""
+Experiments: who gets which variant, and what the variants did.
+"""

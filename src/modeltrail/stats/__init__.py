@@ -1,0 +1,3 @@
+"""
+Statistics of model calls: pure functions on numbers, standard library only.
+"""
