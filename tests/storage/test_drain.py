@@ -1,0 +1,224 @@
+"""
+From the spool to the store, once each however often replayed.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from recording import make_call, request, response
+from sqlalchemy import text
+
+from modeltrail.capture import CapturePolicy
+from modeltrail.describe import CALLER_LIMIT_BYTES, canonical
+from modeltrail.errors import StoreUnavailableError
+from modeltrail.keys import Keys
+from modeltrail.pipeline import Pipeline
+from modeltrail.problems import Problems
+from modeltrail.record import Frame, FrameKind
+from modeltrail.recorder import Recorder
+from modeltrail.storage import Store
+from modeltrail.storage.drain import Drain, WriterIdentity
+from modeltrail.storage.frames import Sealer
+from modeltrail.storage.rows import Batch
+from modeltrail.storage.spool import Orphan, Spool, orphans
+
+KEYS = Keys(bytes(32))
+
+
+class Line:
+    """
+    A spool, a recorder in front of it and a drain behind.
+    """
+
+    def __init__(self, folder: Path, store: Store, *processors: Any) -> None:
+        self.store = store
+        self.processors = processors
+        self.problems = Problems()
+        self.spool = Spool(folder, "origin", Sealer(KEYS.spool_key))
+        self.recorder = Recorder(
+            self.spool.append, KEYS, policy=CapturePolicy(), problems=self.problems
+        )
+        self.drain = self.drain_of(self.spool)
+
+    def drain_of(self, spool: Spool | Orphan) -> Drain:
+        """
+        Make a drain for a spool.
+        """
+        pipeline = Pipeline(self.processors, problems=self.problems)
+        return Drain(spool, self.store, pipeline, KEYS, WriterIdentity("1"), self.problems)
+
+    def replay(self) -> None:
+        """
+        Let a new process take over what this one has left.
+        """
+        (orphan,) = orphans(self.spool.folder)
+        drain = self.drain_of(orphan)
+        drain.step(all_ended=True)
+        drain.settle()
+        drain.step(all_ended=True)
+        orphan.release(remove=False)
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """
+        Return all rows of a table.
+        """
+        with self.store._engine.connect() as connection:
+            found = connection.execute(text(f"SELECT * FROM {table} ORDER BY seq")).mappings()
+            return [dict(row) for row in found]
+
+
+@pytest.fixture
+def line(tmp_path: Path, store: Store) -> Line:
+    """
+    Set one up.
+    """
+    return Line(tmp_path / "spool", store)
+
+
+def test_call_arrives_with_its_writer_and_origin(line: Line) -> None:
+    """A row names who committed it and where in which spool it came from."""
+    call = make_call(line.recorder)
+    line.drain.step(all_ended=True)
+    (row,) = line.rows("call")
+    (writer,) = line.rows("writer")
+    assert (str(row["id"]), row["status"], row["cost_nanousd"]) == (call.id, "ok", 6300)
+    assert (row["writer_id"], row["writer_seq"]) == (str(writer["id"]), 1)
+    assert row["origin"] == "origin:0:0"
+    assert line.drain.committed == line.spool.segment.end()
+
+
+def test_replay_of_what_was_stored_adds_nothing(line: Line) -> None:
+    """A spool whose process died after the commit is replayed without a trace."""
+    make_call(line.recorder).amend("joined", cost_nanousd=1)
+    line.drain.step(all_ended=True)
+    late = make_call(line.recorder, "run-2")
+    line.drain.step(all_ended=True)
+    late.amend("late", cost_nanousd=2)
+    line.recorder.emit(FrameKind.OUTCOME, {"name": "n", "value_micros": 1, "trace_id": "t"})
+    line.drain.step(all_ended=True)
+    before = {table: line.rows(table) for table in ("calls", "amendment", "outcome")}
+    line.spool.release(remove=False)
+    line.replay()
+    line.replay()
+    assert line.rows("calls") == before["calls"]
+    assert [row["cost_nanousd"] for row in before["calls"]] == [1, 2]
+    assert line.rows("outcome") == before["outcome"]
+    assert len(line.rows("call")) == 2
+
+
+def test_replay_after_half_a_commit_loses_no_late_fact(line: Line) -> None:
+    """A fact read but not stored before the process died is an amendment after the replay."""
+    call = make_call(line.recorder)
+    line.drain.step(all_ended=True)
+    call.amend("late", cost_nanousd=99)
+    line.spool.release(remove=False)
+    line.replay()
+    assert [row["cost_nanousd"] for row in line.rows("call")] == [6300]
+    assert [row["cost_nanousd"] for row in line.rows("calls")] == [99]
+    assert [row["why"] for row in line.rows("amendment")] == ["late"]
+
+
+def test_replay_settles_what_never_ended(line: Line) -> None:
+    """A call in flight when its process died is recorded as incomplete, with its tags."""
+    line.recorder.start(request(tags={"feature": "f"}))
+    line.spool.release(remove=False)
+    line.replay()
+    (row,) = line.rows("call")
+    assert (row["status"], row["feature"], row["latency_us"]) == ("incomplete", "f", None)
+
+
+def test_long_texts_are_digested_by_the_writer(line: Line) -> None:
+    """Digest and shape of a long text are those that the caller would have made."""
+    messages = (("user", "x" * CALLER_LIMIT_BYTES),)
+    answer = '{"a": "' + "y" * CALLER_LIMIT_BYTES + '"}'
+    call = line.recorder.start(request(messages=messages, prompt=None))
+    call.stop(response(text=answer))
+    line.drain.step(all_ended=True)
+    (row,) = line.rows("call")
+    assert row["input_digest"] == KEYS.digest(canonical(messages))
+    assert row["output_digest"] == KEYS.digest(canonical([("assistant", answer)]))
+    assert row["output_format"] == "json"
+
+
+def test_unavailable_store_costs_nothing(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the database is away the batch is kept; later all is stored, in order, once."""
+
+    def away(_: Batch) -> list[Any]:
+        raise StoreUnavailableError("away")
+
+    monkeypatch.setattr(line.store, "append", away)
+    make_call(line.recorder, "run-1")
+    for _ in range(3):
+        with pytest.raises(StoreUnavailableError):
+            line.drain.step(all_ended=True)
+    make_call(line.recorder, "run-2")
+    monkeypatch.undo()
+    while line.drain.step(all_ended=True):
+        pass
+    assert [row["run_id"] for row in line.rows("call")] == ["run-1", "run-2"]
+
+
+def test_dropped_records_are_counted_in_the_trail(tmp_path: Path, store: Store) -> None:
+    """A record that a processor drops is counted in health and in an event."""
+    import structlog
+
+    def drop(_: Any, __: str, event_dict: Any) -> Any:
+        if event_dict["run_id"] == "secret":
+            raise structlog.DropEvent
+        return event_dict
+
+    line = Line(tmp_path / "spool", store, drop)
+    make_call(line.recorder, "secret")
+    make_call(line.recorder, "open")
+    line.drain.step(all_ended=True)
+    assert [row["run_id"] for row in line.rows("call")] == ["open"]
+    (event,) = line.rows("event")
+    assert (event["kind"], event["detail"]) == ("records-dropped", '{"processor":1}')
+    assert line.drain.drops == {"processor": 1}
+
+
+def test_end_without_a_start_is_dropped_and_counted(line: Line) -> None:
+    """Half a record never looks whole."""
+    line.spool.append(Frame(FrameKind.END, "0" * 36, 1, {"status": "ok"}))
+    line.drain.step(all_ended=True)
+    assert line.rows("call") == []
+    assert line.drain.drops == {"record-not-valid": 1}
+
+
+def test_frame_of_nobody_is_passed_over(line: Line, tmp_path: Path) -> None:
+    """A frame that cannot be read, such as one sealed with another key, costs itself only."""
+    other = Spool(tmp_path / "other", "x", Sealer(b"\1" * 32))
+    other.append(Frame(FrameKind.START, "id", 1, {}, {"input": b"[]"}))
+    alien = next((tmp_path / "other").glob("*.spool")).read_bytes()
+    next(line.spool.folder.glob("*.spool")).write_bytes(alien)
+    make_call(line.recorder)
+    line.drain.step(all_ended=True)
+    assert len(line.rows("call")) == 1
+    assert line.problems.counts() == {"frame-not-readable": 1}
+
+
+def test_fact_that_cannot_be_amended_is_counted(line: Line) -> None:
+    """Only certain columns may change after a call was stored."""
+    call = make_call(line.recorder)
+    line.drain.step(all_ended=True)
+    call.amend("odd", framework="other", cost_nanousd=3)
+    line.drain.step(all_ended=True)
+    assert [row["field"] for row in line.rows("amendment")] == ["cost_nanousd"]
+    assert line.problems.counts() == {"not-amendable": 1}
+
+
+def test_call_in_flight_keeps_its_segment(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Segments are removed once all calls that began in them are stored."""
+    monkeypatch.setattr("modeltrail.storage.spool.SEGMENT_BYTES", 1)
+    slow = line.recorder.start(request("slow"))
+    line.spool.rotate()
+    make_call(line.recorder, "quick")
+    line.spool.rotate()
+    for _ in range(4):
+        line.drain.step(all_ended=True)
+    assert sorted(path.name[:13] for path in line.spool.folder.glob("*.spool"))[0] == "origin.000000"
+    slow.stop(response())
+    for _ in range(4):
+        line.drain.step(all_ended=True)
+    assert [path.name[:13] for path in line.spool.folder.glob("*.spool")] == ["origin.000002"]

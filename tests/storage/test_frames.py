@@ -1,0 +1,89 @@
+"""
+Frames as bytes.
+"""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modeltrail.errors import KeyMismatchError
+from modeltrail.record import Frame, FrameKind
+from modeltrail.storage.frames import MAGIC, Sealer, decode, encode, scan
+
+SEALER = Sealer(bytes(32))
+
+
+def frame(number: int = 1, **columns: object) -> Frame:
+    """
+    Return a frame.
+    """
+    return Frame(FrameKind.START, f"id-{number}", 1_700_000_000_000_000 + number, columns)
+
+
+def read(data: bytes) -> list[Frame]:
+    """
+    Return the frames in some bytes.
+    """
+    return [decode(found.payload, SEALER) for found in scan(data)]
+
+
+def test_frame_comes_back_as_it_was() -> None:
+    """Kind, id, time, columns and texts survive; texts are not readable in between."""
+    given = frame(feature="größe", tokens=5, flag=True, nothing=None)._replace(
+        texts={"input": b"a very secret text"}
+    )
+    data = encode(given, SEALER)
+    assert read(data) == [given]
+    assert b"secret" not in data
+
+
+def test_texts_open_with_their_key_and_id_only() -> None:
+    """Another key, or another call's id, opens nothing."""
+    sealed = SEALER.seal({"input": b"text"}, "id-1")
+    assert SEALER.open(sealed, "id-1") == {"input": b"text"}
+    with pytest.raises(KeyMismatchError):
+        Sealer(b"\1" * 32).open(sealed, "id-1")
+    with pytest.raises(KeyMismatchError):
+        SEALER.open(sealed, "id-2")
+
+
+@given(st.binary(max_size=40), st.integers(0, 200))
+def test_damage_costs_only_the_damaged_frame(noise: bytes, cut: int) -> None:
+    """Whatever stands between two frames, a torn frame too, the others are found."""
+    torn = encode(frame(9, text="x" * 100), SEALER)[:cut]
+    data = noise + encode(frame(1), SEALER) + torn + noise + encode(frame(2), SEALER)
+    found = [each.id for each in read(data)]
+    assert found in (["id-1", "id-2"], ["id-1", "id-9", "id-2"])
+
+
+@given(st.data())
+def test_every_cut_of_a_file_gives_its_whole_frames(data: st.DataObject) -> None:
+    """After a crash at any byte exactly the frames written whole are there."""
+    encoded = [encode(frame(number, text="x" * number), SEALER) for number in range(5)]
+    whole = b"".join(encoded)
+    cut = data.draw(st.integers(0, len(whole)))
+    ends = [sum(map(len, encoded[: number + 1])) for number in range(5)]
+    assert len(read(whole[:cut])) == sum(end <= cut for end in ends)
+
+
+def test_flipped_bit_is_noticed() -> None:
+    """A frame whose bytes were changed is none."""
+    data = bytearray(encode(frame(), SEALER))
+    for place in range(len(data)):
+        changed = bytearray(data)
+        changed[place] ^= 1
+        assert list(scan(bytes(changed))) == []
+
+
+def test_length_beyond_the_end_does_not_stop_the_scan() -> None:
+    """A header that promises more than there is hides nothing behind it."""
+    assert [each.id for each in read(MAGIC + b"\xff" * 8 + encode(frame(3), SEALER))] == ["id-3"]
+
+
+def test_payload_of_another_version_is_an_error() -> None:
+    """What is whole but no frame of ours raises, so that it can be counted."""
+    with pytest.raises(msgspec.ValidationError):
+        decode(msgspec.msgpack.encode(["hello"]), SEALER)
+    with pytest.raises(ValueError, match="99"):
+        decode(msgspec.msgpack.encode([99, "id", 1, {}, None]), SEALER)

@@ -1,0 +1,239 @@
+"""
+An open trail, from outside.
+"""
+
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from recording import make_call, request, response
+
+import modeltrail
+from modeltrail.errors import ConfigurationError, KeyMismatchError, StoreUnavailableError
+from modeltrail.trail import Trail
+
+
+def records(trail: Trail) -> list[Any]:
+    """
+    Return all records, oldest first.
+    """
+    assert trail.flush(10)
+    return [each.record for each in trail.store.calls(limit=None, newest_first=False)]
+
+
+def test_import_loads_no_engine_and_no_framework() -> None:
+    """`import modeltrail` is light: no SQL engine, no framework, no prices."""
+    code = (
+        "import sys, modeltrail, modeltrail.integration; "
+        "print([name for name in ('sqlalchemy', 'sqlmodel', 'alembic', 'genai_prices', "
+        "'cryptography', 'psycopg', 'langchain_core', 'llama_index', 'litellm', 'typer') "
+        "if name in sys.modules])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "[]\n"
+
+
+def test_face_is_small() -> None:
+    """The face has at most fifteen names, and each is there."""
+    assert len(modeltrail.__all__) <= 15
+    assert all(hasattr(modeltrail, name) for name in modeltrail.__all__)
+
+
+def test_flushed_call_is_in_the_database(trail: Trail) -> None:
+    """After flush the record can be read."""
+    call = make_call(trail.recorder)
+    (record,) = records(trail)
+    assert (record.id, record.status) == (call.id, "ok")
+    health = trail.health()
+    assert (health.open_calls, health.waiting_bytes, health.drops) == (0, 0, {})
+    assert health.last_commit_us is not None
+
+
+def test_call_is_stored_without_flush(trail: Trail) -> None:
+    """The writer looks by itself, soon."""
+    make_call(trail.recorder)
+    deadline = threading.Event()
+    for _ in range(100):
+        if trail.store.calls():
+            break
+        deadline.wait(0.1)
+    assert len(trail.store.calls()) == 1
+
+
+def test_close_settles_and_leaves_no_spool(url: str) -> None:
+    """After close everything is stored and the spool folder is empty."""
+    trail = modeltrail.open(url)
+    folder = trail.store.spool_folder()
+    trail.recorder.start(request())
+    assert trail.close() is True
+    assert trail.close() is True
+    assert list(folder.iterdir()) == []
+    with modeltrail.open(url) as again:
+        assert [record.status for record in records(again)] == ["incomplete"]
+
+
+def test_call_after_close_is_counted(url: str) -> None:
+    """A closed trail costs its host nothing but a count."""
+    trail = modeltrail.open(url)
+    trail.close()
+    make_call(trail.recorder)
+    assert trail.recorder.problems.counts() == {"start-not-written": 1, "end-not-written": 1}
+
+
+def test_close_without_a_database_leaves_the_spool(url: str, tmp_path: Path) -> None:
+    """What could not be stored in time is stored by whoever opens the trail next."""
+    trail = modeltrail.open(url)
+    locker = sqlite3.connect(tmp_path / "calls.db", isolation_level=None)
+    locker.execute("BEGIN IMMEDIATE")
+    make_call(trail.recorder)
+    assert trail.flush(0.2) is False
+    assert trail.close(timeout=0.2) is False
+    locker.execute("ROLLBACK")
+    locker.close()
+    with modeltrail.open(url) as again:
+        assert [record.status for record in records(again)] == ["ok"]
+
+
+def test_forgotten_trail_is_closed_at_exit(url: str) -> None:
+    """A program that never closes its trail loses nothing."""
+    code = (
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "import modeltrail; from recording import make_call\n"
+        f"make_call(modeltrail.open({url!r}).recorder)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    with modeltrail.open(url) as trail:
+        assert len(list(trail.store.spool_folder().glob("*.spool"))) == 1  # this trail's own
+        assert len(records(trail)) == 1
+
+
+def test_two_trails_of_one_database(url: str) -> None:
+    """Two processes, or two trails of one, share a database."""
+    with modeltrail.open(url) as first, modeltrail.open(url) as second:
+        make_call(first.recorder, "run-1")
+        make_call(second.recorder, "run-2")
+        assert first.flush(10)
+        assert {record.run_id for record in records(second)} == {"run-1", "run-2"}
+        assert len({record.writer_id for record in records(second)}) == 2
+
+
+def test_other_key_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trail is continued under its own key only."""
+    modeltrail.open(url).close()
+    monkeypatch.setenv("MODELTRAIL_KEY", "ab" * 32)
+    with pytest.raises(KeyMismatchError, match="MODELTRAIL_KEY_FILE"):
+        modeltrail.open(url)
+
+
+def test_url_comes_from_the_environment(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without an argument MODELTRAIL_URL is used, else a file in the current folder."""
+    monkeypatch.setenv("MODELTRAIL_URL", url)
+    modeltrail.open().close()
+    assert (tmp_path / "calls.db").exists()
+    monkeypatch.delenv("MODELTRAIL_URL")
+    monkeypatch.chdir(tmp_path)
+    modeltrail.open().close()
+    assert (tmp_path / "modeltrail.db").exists()
+
+
+def test_spool_may_live_elsewhere(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MODELTRAIL_SPOOL moves the spools, each database to a folder of its own."""
+    monkeypatch.setenv("MODELTRAIL_SPOOL", str(tmp_path / "elsewhere"))
+    with modeltrail.open(url) as trail:
+        make_call(trail.recorder)
+        assert len(list((tmp_path / "elsewhere").glob("*/*.spool"))) == 1
+    assert not (tmp_path / "calls.db.spool").exists()
+
+
+def test_unwritable_folder_is_an_error_at_open() -> None:
+    """Where no file can be made, `open` says so at once."""
+    with pytest.raises(StoreUnavailableError, match="unable to open"):
+        modeltrail.open("sqlite:////proc/calls.db")
+
+
+def test_outcome_is_stored_with_its_unit(trail: Trail) -> None:
+    """An outcome joins the unit's variant."""
+    experiment = trail.experiment("exp", {"control": 0.5, "treatment": 0.5})
+    with modeltrail.tag(feature="f"):
+        variant = experiment.assign("u-1").variant
+        make_call(trail.recorder)
+    trail.outcome("score", 0.25, unit="u-1")
+    (record,) = records(trail)
+    assert (record.experiment, record.variant, record.propensity_ppm) == ("exp", variant, 500_000)
+    assert record.unit_ref == trail.recorder.ref("u-1")
+    (sums,) = trail.store.outcome_sums("exp", "score")
+    assert (sums.variant, sums.total, sums.count) == (variant, 0.25, 1)
+
+
+def test_unit_that_takes_no_part_has_no_variant(trail: Trail) -> None:
+    """Outside the coverage a call belongs to no experiment."""
+    experiment = trail.experiment("exp", {"a": 0.5, "b": 0.5}, coverage=0.0)
+    with modeltrail.tag(feature="f"):
+        assert experiment.assign("u-1").variant is None
+        make_call(trail.recorder)
+    (record,) = records(trail)
+    assert (record.experiment, record.variant) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"value": 1.0},
+        {"value": 1.0, "unit": "u", "call": "c"},
+        {"value": "much", "unit": "u"},
+        {"value": float("nan"), "unit": "u"},
+    ],
+)
+def test_outcome_of_nothing_is_refused(trail: Trail, arguments: dict[str, Any]) -> None:
+    """An outcome has one place it belongs to and a number."""
+    with pytest.raises(ConfigurationError):
+        trail.outcome("score", **arguments)
+
+
+def test_fifty_megabytes_of_prompt_leave_a_record(trail: Trail) -> None:
+    """A huge prompt is digested like a small one."""
+    make_call(trail.recorder, messages=(("user", "x" * 50_000_000),))
+    (record,) = records(trail)
+    assert record.input_chars == 50_000_000
+    assert record.input_digest is not None
+    assert trail.health().problems == {}
+
+
+def test_no_text_is_in_any_file(trail: Trail, tmp_path: Path) -> None:
+    """Neither the database nor the spool contains a prompt, an answer or a user."""
+    marker = "zebra-" * 20_000
+    call = trail.recorder.start(
+        request(messages=(("user", marker),), tags={"user": "zebra-user", "feature": "f"})
+    )
+    call.stop(response(text=marker))
+    spooled = b"".join(path.read_bytes() for path in trail.store.spool_folder().iterdir())
+    records(trail)
+    stored = b"".join(path.read_bytes() for path in tmp_path.glob("calls.db*") if path.is_file())
+    assert len(spooled) > 2 * len(marker)
+    assert b"zebra" not in spooled + stored
+
+
+def test_forked_child_records_its_own_calls(url: str) -> None:
+    """After a fork both processes record, and the parent's call in flight stays the parent's."""
+    with modeltrail.open(url) as trail:
+        flying = trail.recorder.start(request("flying"))
+        child = os.fork()
+        if child == 0:
+            make_call(trail.recorder, "child")
+            os._exit(0)
+        os.waitpid(child, 0)
+        flying.stop(response())
+        make_call(trail.recorder, "parent")
+        assert {record.run_id for record in records(trail)} == {"flying", "parent"}
+    with modeltrail.open(url) as again:
+        found = {record.run_id: record.status for record in records(again)}
+    assert found == {"flying": "ok", "parent": "ok", "child": "ok"}
