@@ -1,0 +1,3 @@
+"""
+Small real applications, each run by a test.
+"""
