@@ -8,7 +8,7 @@ here with its reason and the measured fact behind it.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import modeltrail
@@ -157,6 +157,11 @@ NO_STREAM_ID = (
 )
 
 
+def _own_error(name: str) -> Mapping[str, tuple[Mapping[str, Any], str]]:
+    why = "langchain-openai raises its own subclass of the openai error (chat_models/base.py)"
+    return {"langchain": ({"error_type": name}, why)}
+
+
 def _failed(error_type: str, code: str | None) -> Mapping[str, Any]:
     return {**OK, **NO_ANSWER, "status": "error", "error_type": error_type, "error_code": code}
 
@@ -199,9 +204,22 @@ SCENARIOS = (
     ),
     Scenario(
         "abandoned stream",
-        (Answer(text=TEXT, model=ANSWERED, chunks=8, chunk_delay=0.02),),
+        (replace(ANSWER, chunks=8, chunk_delay=0.02),),
         lambda d: d.stream(take=2),
-        {**OK, **STREAMED, **NO_USAGE, "status": "cancelled", "finish_reasons": None},
+        {
+            **OK,
+            **STREAMED,
+            **NO_USAGE,
+            "status": "cancelled",
+            "finish_reasons": None,
+            "output_chars": 2 * len(TEXT) // 8,
+        },
+        deviations={
+            "langchain": (
+                {"response_id": None, "response_model": None},
+                "LangChain's chunks carry no response id, and the model with the last one only",
+            )
+        },
     ),
     Scenario(
         "tool call",
@@ -244,6 +262,7 @@ SCENARIOS = (
         lambda d: d.chat(),
         _failed("AuthenticationError", "401"),
         raises=True,
+        deviations=_own_error("OpenAIAuthenticationError"),
     ),
     Scenario(
         "rate limit",
@@ -251,6 +270,7 @@ SCENARIOS = (
         lambda d: d.chat(),
         _failed("RateLimitError", "429"),
         raises=True,
+        deviations=_own_error("OpenAIRateLimitError"),
     ),
     Scenario(
         "server error",
@@ -258,6 +278,7 @@ SCENARIOS = (
         lambda d: d.chat(),
         _failed("InternalServerError", "500"),
         raises=True,
+        deviations=_own_error("OpenAIAPIError"),
     ),
     Scenario(
         "time-out of the client",
@@ -266,10 +287,11 @@ SCENARIOS = (
         _failed("APITimeoutError", None),
         raises=True,
         deviations={
+            **_own_error("OpenAITimeoutError"),
             "litellm": (
                 {"error_type": "Timeout", "error_code": "408"},
                 "LiteLLM has an error class of its own for it, with the status 408",
-            )
+            ),
         },
     ),
     Scenario(

@@ -111,8 +111,13 @@ def test_precedence_of_tags(frames: Frames) -> None:
         defaults={"feature": "default", "environment": "prod", "variant": "default"},
     )
     with modeltrail.tag(feature="context", variant="context"):
-        make_call(recorder, tags={"feature": "call"})
+        make_call(
+            recorder,
+            tags={"feature": "call"},
+            default_tags={"variant": "framework", "segment": "framework"},
+        )
     found = frames.fields(0)
+    assert found["segment"] == "framework"
     assert (found["feature"], found["variant"], found["environment"]) == ("call", "context", "prod")
 
 

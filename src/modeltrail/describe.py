@@ -96,7 +96,15 @@ class Describer:
         columns = _present(request, _REQUEST_COLUMNS)
         if request.parameters and (kept := allowed_parameters(request.parameters)):
             columns["parameters"] = msgspec.json.encode(kept, order="sorted").decode()
-        self._add_tags(columns, {**self._defaults, **context.current_tags(), **request.tags})
+        self._add_tags(
+            columns,
+            {
+                **self._defaults,
+                **request.default_tags,
+                **context.current_tags(),
+                **request.tags,
+            },
+        )
         mode = self._policy.mode_for(columns.get("feature"))
         columns["capture_mode"] = mode
         columns["policy_digest"] = self._policy_digest

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, runtime_checkable
 from urllib.parse import urlsplit
 
+from modeltrail.capture import allowed_parameters
 from modeltrail.invocation import Invocation
 from modeltrail.record import Operation, Request, Response, Tags, Usage
 from modeltrail.recorder import Recorder
@@ -26,6 +27,7 @@ __all__ = [
     "Response",
     "Tags",
     "Usage",
+    "allowed_parameters",
     "error_code",
     "guarded",
     "provider_at",

@@ -90,6 +90,8 @@ class Request(Struct, frozen=True, kw_only=True):
         parameters: Allow-listed parameters of the request, JSON-able.
         tags: What the framework was given for this very call, by the names
             of `Tags`, any other name being a free tag.
+        default_tags: Tags that the framework's own words suggest; those of
+            the application win.
     """
 
     framework: str
@@ -109,6 +111,7 @@ class Request(Struct, frozen=True, kw_only=True):
     messages: tuple[tuple[str, str], ...] = ()
     prompt: str | None = None
     tags: Mapping[str, Any] = {}
+    default_tags: Mapping[str, Any] = {}
 
 
 class Response(Struct, frozen=True, kw_only=True):

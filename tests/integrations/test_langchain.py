@@ -1,0 +1,605 @@
+"""
+What is particular to LangChain, through its real clients.
+"""
+
+import asyncio
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import islice
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+import pytest
+from langchain.agents import create_agent
+from langchain_core.caches import InMemoryCache
+from langchain_core.language_models.fake_chat_models import FakeListChatModel
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.outputs import LLMResult
+from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.tools import tool
+from langchain_openai import ChatOpenAI, OpenAI
+from langgraph.graph import END, START, MessagesState, StateGraph
+from modeltrail_langchain import TrailCallbackHandler, translate
+from openai import AuthenticationError, BadRequestError
+
+import modeltrail
+from modeltrail.testing import Answer, CapturedTrail, Fault, LocalProvider, capture_records
+from modeltrail.trail import Trail
+
+KEY = "sk-local-not-a-key"
+
+
+@pytest.fixture
+def captured() -> Iterator[CapturedTrail]:
+    """Keep records in memory; nothing may go wrong inside unless a test says so."""
+    with capture_records() as trail:
+        yield trail
+
+
+@pytest.fixture
+def handler(captured: CapturedTrail) -> TrailCallbackHandler:
+    """Record in memory."""
+    return TrailCallbackHandler(captured)
+
+
+@pytest.fixture
+def model(handler: TrailCallbackHandler, provider: LocalProvider) -> ChatOpenAI:
+    """Make the real client, recorded."""
+    return make(provider, callbacks=[handler])
+
+
+def make(provider: LocalProvider, **options: Any) -> ChatOpenAI:
+    """Make the real client without retries of its own."""
+    known: dict[str, Any] = {"model": "gpt-4o-mini", "max_retries": 0, "api_key": KEY}
+    return ChatOpenAI(**{**known, "base_url": provider.base_url, **options})
+
+
+async def until(reached: Callable[[], bool]) -> None:
+    """Wait until something has happened."""
+    while not reached():  # noqa: ASYNC110 - the provider's threads set no asyncio event
+        await asyncio.sleep(0.005)
+
+
+# Attempts
+
+
+def test_retries_are_numbered(
+    model: ChatOpenAI, captured: CapturedTrail, provider: LocalProvider
+) -> None:
+    """Each attempt of with_retry leaves a record; LangChain numbers them from the second on."""
+    provider.script(Fault(status=500), Fault(status=500), Answer())
+    model.with_retry(stop_after_attempt=3, wait_exponential_jitter=False).invoke("hi")
+    found = [(each.attempt, each.status) for each in captured.records]
+    assert found == [(None, "error"), (2, "error"), (3, "ok")]
+    assert len(found) == provider.count()
+
+
+def test_client_retries_are_one_record(
+    handler: TrailCallbackHandler, captured: CapturedTrail, provider: LocalProvider
+) -> None:
+    """Retries of the client itself are within one call: LangChain does not tell of them."""
+    provider.script(Fault(status=500, headers={"retry-after-ms": "1"}), Answer())
+    make(provider, max_retries=1, callbacks=[handler]).invoke("hi")
+    assert [each.status for each in captured.records] == ["ok"]
+    assert provider.count() == 2
+
+
+def test_fallbacks_keep_their_own_model_and_error(
+    model: ChatOpenAI,
+    handler: TrailCallbackHandler,
+    captured: CapturedTrail,
+    provider: LocalProvider,
+) -> None:
+    """A fallback is a call of its own, with its own model."""
+    provider.script(Fault(status=429), Answer())
+    second = make(provider, model="gpt-4o", callbacks=[handler])
+    model.with_fallbacks([second]).invoke("hi")
+    found = [(each.request_model, each.status, each.error_code) for each in captured.records]
+    assert found == [("gpt-4o-mini", "error", "429"), ("gpt-4o", "ok", None)]
+    assert len(found) == provider.count()
+
+
+def test_batch_leaves_one_record_per_item(
+    model: ChatOpenAI, captured: CapturedTrail, provider: LocalProvider
+) -> None:
+    """A batch of three leaves three records, each with its own tags."""
+    configs = [{"metadata": {"variant": name}} for name in "ABC"]
+    model.batch(["a", "b", "c"], config=configs)
+    assert sorted(each.variant for each in captured.records) == ["A", "B", "C"]
+    assert provider.count() == 3
+
+
+# Response cache
+
+
+def test_cache_hit_is_unbilled_and_leaves_the_paid_call_alone(
+    handler: TrailCallbackHandler, captured: CapturedTrail, provider: LocalProvider
+) -> None:
+    """A hit costs nothing and does not change the record of the call that was paid."""
+    provider.script(Answer(model="gpt-4o-mini"))
+    model = make(provider, cache=InMemoryCache(), callbacks=[handler])
+    model.invoke("hi")
+    (paid,) = captured.records
+    model.invoke("hi")
+    first, hit = captured.records
+    assert first == paid
+    assert paid.cost_nanousd == 14 * 150 + 7 * 600
+    assert paid.cache_hit is None
+    assert (hit.cache_hit, hit.cost_nanousd, hit.cost_source) == (True, 0, "cache")
+    assert (hit.usage_source, hit.input_tokens) == ("cache", 14)
+    assert provider.count() == 1
+
+
+def test_cache_hit_without_usage(
+    handler: TrailCallbackHandler, captured: CapturedTrail, provider: LocalProvider
+) -> None:
+    """A hit on a call of unknown usage is recognised, too."""
+    provider.script(Answer(usage=False))
+    model = make(provider, cache=InMemoryCache(), callbacks=[handler])
+    model.invoke("hi")
+    model.invoke("hi")
+    assert [each.cache_hit for each in captured.records] == [None, True]
+    assert [each.cost_nanousd for each in captured.records] == [None, 0]
+    assert captured.problems.counts() == {}
+
+
+# Usage and model
+
+
+def test_several_candidates_are_counted_once(
+    model: ChatOpenAI, captured: CapturedTrail, provider: LocalProvider
+) -> None:
+    """With n=2 the usage is that of the one request, and so is the model."""
+    provider.script(Answer(model="gpt-4o-mini-2024-07-18", response_id="chatcmpl-two"))
+    model.bind(n=2).invoke("hi")
+    (record,) = captured.records
+    assert (record.input_tokens, record.output_tokens) == (14, 7)
+    assert record.response_model == "gpt-4o-mini-2024-07-18"
+    assert record.response_id == "chatcmpl-two"
+    assert record.finish_reasons == '["stop","stop"]'
+    assert record.parameters == '{"n":2}'
+    assert provider.count() == 1
+
+
+def test_bound_model_wins(
+    model: ChatOpenAI, captured: CapturedTrail, provider: LocalProvider
+) -> None:
+    """The model asked for is that of this very call."""
+    model.bind(model="gpt-4o").invoke("hi")
+    assert [each.request_model for each in captured.records] == ["gpt-4o"]
+    assert [each.model for each in provider.requests] == ["gpt-4o"]
+
+
+def test_text_completion(
+    handler: TrailCallbackHandler, captured: CapturedTrail, provider: LocalProvider
+) -> None:
+    """A legacy text model is a text completion."""
+    model = OpenAI(
+        model="gpt-3.5-turbo-instruct", base_url=provider.base_url, api_key=KEY, max_retries=0
+    )
+    model.invoke("hi", config={"callbacks": [handler]})
+    (record,) = captured.records
+    assert (record.operation, record.input_tokens) == ("text_completion", 14)
+    assert (record.request_model, record.input_chars) == ("gpt-3.5-turbo-instruct", 2)
+    assert provider.count() == 1
+
+
+def test_endpoint_of_the_environment_is_no_openai(
+    handler: TrailCallbackHandler,
+    captured: CapturedTrail,
+    provider: LocalProvider,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An endpoint that only the openai client knows of does not pass for OpenAI's own."""
+    monkeypatch.setenv("OPENAI_BASE_URL", provider.base_url)
+    make(provider, base_url=None, callbacks=[handler]).invoke("hi")
+    assert [each.provider for each in captured.records] == [None]
+    assert provider.count() == 1
+
+
+def test_own_endpoint_takes_the_word_of_the_client() -> None:
+    """A client that was not pointed elsewhere speaks to the company it is made for."""
+    metadata = {"ls_provider": "openai", "ls_model_name": "gpt-4o"}
+    request = translate.request("chat", (), None, run_id=uuid4(), metadata=metadata)
+    assert (request.provider, request.request_model) == ("openai", "gpt-4o")
+
+
+def test_provider_refusal(
+    model: ChatOpenAI, captured: CapturedTrail, provider: LocalProvider
+) -> None:
+    """A refusal that the provider marks is one in the record."""
+    provider.script(Answer(refusal="I won't."))
+    model.invoke("hi")
+    (record,) = captured.records
+    assert (record.output_format, record.output_chars) == ("refusal", len("I won't."))
+
+
+def test_parts_of_messages(model: ChatOpenAI, captured: CapturedTrail) -> None:
+    """Texts and tool calls of the input count; pictures leave a mark, and nothing is changed."""
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    call = {"name": "look", "args": {"at": "é"}, "id": "c1", "type": "tool_call"}
+    messages = [
+        SystemMessage("Be brief."),
+        HumanMessage([{"type": "text", "text": "What is it?"}, picture]),
+        AIMessage("", tool_calls=[call]),
+        ToolMessage("a dot", tool_call_id="c1"),
+    ]
+    before = copy.deepcopy(messages)
+    model.invoke(messages)
+    (record,) = captured.records
+    arguments = r'{"name":"look","arguments":"{\"at\":\"é\"}"}'
+    texts = ("Be brief.", "What is it?", "[image_url]", arguments, "a dot")
+    assert record.input_chars == sum(map(len, texts))
+    assert record.prompt_digest is not None
+    assert messages == before
+
+
+# Streams
+
+
+def test_streamed_tool_call_has_a_first_chunk(
+    model: ChatOpenAI, captured: CapturedTrail, provider: LocalProvider
+) -> None:
+    """A streamed answer without text still has a first chunk."""
+    provider.script(Answer(tool_calls=(("look", '{"at":"x"}'),)))
+    list(model.stream("hi"))
+    (record,) = captured.records
+    assert (record.streaming, record.output_format) == (True, "tool_call")
+    assert record.time_to_first_chunk_us is not None
+
+
+def test_streaming_inside_invoke(
+    handler: TrailCallbackHandler, captured: CapturedTrail, provider: LocalProvider
+) -> None:
+    """A call that streams although it was invoked is a stream."""
+    make(provider, streaming=True, callbacks=[handler]).invoke("hi")
+    (record,) = captured.records
+    assert record.streaming
+    assert record.time_to_first_chunk_us is not None
+    assert [each.stream for each in provider.requests] == [True]
+
+
+def test_stream_without_finish_reason_is_incomplete(
+    model: ChatOpenAI, captured: CapturedTrail, provider: LocalProvider
+) -> None:
+    """A stream that just ends is no whole answer."""
+    provider.script(Answer(text="abcdef", chunks=6, truncate_after=2))
+    list(model.stream("hi"))
+    assert [(each.status, each.output_chars) for each in captured.records] == [("incomplete", 2)]
+
+
+def test_broken_stream_keeps_what_had_arrived(
+    model: ChatOpenAI, captured: CapturedTrail, provider: LocalProvider
+) -> None:
+    """A connection that breaks is an error with the text so far."""
+    provider.script(Fault(drop_after=2, answer=Answer(text="abcdef", chunks=6)))
+    with pytest.raises(Exception, match="reset"):
+        list(model.stream("hi"))
+    (record,) = captured.records
+    assert (record.status, record.streaming, record.output_chars) == ("error", True, 2)
+
+
+@pytest.mark.parametrize(
+    ("token", "expected"),
+    [
+        ("", False),
+        ("a", True),
+        ([], False),
+        ([{"type": "text", "text": "", "index": 0}], False),
+        ([{"type": "text", "text": "a"}], True),
+        (["a"], True),
+        ([{"type": "thinking", "thinking": "hm"}], True),
+    ],
+)
+def test_pieces_with_content(token: Any, expected: bool) -> None:
+    """Only a piece that holds something counts as the first chunk."""
+    assert translate.has_content(token, None) is expected
+
+
+async def test_protocol_stream(
+    model: ChatOpenAI, captured: CapturedTrail, provider: LocalProvider
+) -> None:
+    """A stream of events leaves one record, too."""
+    async for _ in model.astream_events("hi", version="v2"):
+        pass
+    (record,) = captured.records
+    assert (record.status, record.streaming) == ("ok", True)
+    assert provider.count() == 1
+
+
+# Cancellation
+
+
+async def test_timed_out_call_is_cancelled_at_once(
+    model: ChatOpenAI, captured: CapturedTrail, provider: LocalProvider
+) -> None:
+    """LangChain tells of no end when `wait_for` gives up; the record has one."""
+    provider.script(Fault(hang=5))
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(model.ainvoke("hi"), 0.3)
+    assert [each.status for each in captured.records] == ["cancelled"]
+    assert captured.recorder.open_calls == 0
+
+
+async def test_cancelled_task_in_a_chain(
+    model: ChatOpenAI, captured: CapturedTrail, provider: LocalProvider
+) -> None:
+    """A task that is cancelled inside a chain closes its call."""
+    provider.script(Fault(hang=5))
+    chain = ChatPromptTemplate.from_template("{question}") | model
+    task = asyncio.create_task(chain.ainvoke({"question": "hi"}))
+    await until(lambda: provider.count() == 1)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    assert [each.status for each in captured.records] == ["cancelled"]
+
+
+async def test_cancelled_call_that_streams_inside(
+    handler: TrailCallbackHandler, captured: CapturedTrail, provider: LocalProvider
+) -> None:
+    """A cancelled `ainvoke` that streams inside is closed, too, as a stream."""
+    provider.script(Answer(text="abcdef", chunks=6, chunk_delay=0.2))
+    task = asyncio.create_task(make(provider, streaming=True, callbacks=[handler]).ainvoke("hi"))
+    await until(lambda: captured.recorder.open_calls == 1 and not handler._calls.waiting)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    assert [(each.status, each.streaming) for each in captured.records] == [("cancelled", True)]
+    assert len(handler._calls) == 0
+
+
+async def test_timeout_that_the_task_survives(
+    model: ChatOpenAI, captured: CapturedTrail, provider: LocalProvider
+) -> None:
+    """After `asyncio.timeout` the call is closed at the latest when the task ends."""
+    provider.script(Fault(hang=5))
+
+    async def survive() -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await model.ainvoke("hi")
+
+    await asyncio.create_task(survive())
+    await asyncio.sleep(0)  # whoever waits for a task may hear of its end before we do
+    assert [each.status for each in captured.records] == ["cancelled"]
+
+
+async def test_no_false_cancel(
+    model: ChatOpenAI,
+    handler: TrailCallbackHandler,
+    captured: CapturedTrail,
+    provider: LocalProvider,
+) -> None:
+    """Calls that end well stay well, and leave nothing on the task that made them."""
+    this = asyncio.current_task()
+    for _ in range(10):
+        await model.ainvoke("hi")
+    left = [each for each in this._callbacks or () if "_task_done" in repr(each)]
+    await asyncio.gather(*(asyncio.create_task(model.ainvoke("hi")) for _ in range(10)))
+    assert [each.status for each in captured.records] == ["ok"] * 20
+    assert (left, len(handler._calls)) == ([], 0)
+    assert provider.count() == 20
+
+
+async def test_stream_may_move_between_tasks(
+    model: ChatOpenAI, captured: CapturedTrail, provider: LocalProvider
+) -> None:
+    """The end of the task that took a stream's first piece is not the stream's end."""
+    stream = model.astream("hi")
+    await asyncio.create_task(anext(stream))
+    await asyncio.sleep(0)
+    assert [_ async for _ in stream]
+    assert [each.status for each in captured.records] == ["ok"]
+
+
+async def test_asynchronous_stream_given_up(
+    model: ChatOpenAI, captured: CapturedTrail, provider: LocalProvider
+) -> None:
+    """A stream that is closed early is cancelled and keeps its text."""
+    provider.script(Answer(text="abcdef", chunks=6, chunk_delay=0.02))
+    stream = model.astream("hi")
+    await anext(stream)
+    await anext(stream)
+    await stream.aclose()
+    assert [(each.status, each.output_chars) for each in captured.records] == [("cancelled", 1)]
+
+
+# Registration
+
+
+def test_two_handlers_of_one_trail(captured: CapturedTrail, provider: LocalProvider) -> None:
+    """Two handlers and one given twice make one record of one call."""
+    one, two = TrailCallbackHandler(captured), TrailCallbackHandler(captured)
+    model = make(provider, callbacks=[one, one])
+    model.with_config(callbacks=[two]).invoke("hi", config={"callbacks": [two]})
+    assert [each.status for each in captured.records] == ["ok"]
+    assert (len(one._calls), len(two._calls), provider.count()) == (0, 0, 1)
+
+
+def test_run_id_used_again(model: ChatOpenAI, captured: CapturedTrail) -> None:
+    """Two calls under one run id are two records."""
+    run_id = uuid4()
+    for _ in range(2):
+        model.invoke("hi", config={"run_id": run_id})
+    assert [each.run_id for each in captured.records] == [str(run_id)] * 2
+
+
+def test_copies_record_in_the_same_trail(
+    model: ChatOpenAI,
+    handler: TrailCallbackHandler,
+    captured: CapturedTrail,
+    provider: LocalProvider,
+) -> None:
+    """Copies of a model or of what a chain was configured with keep the handler itself."""
+    model.model_copy().invoke("hi")
+    config = copy.deepcopy({"callbacks": [copy.copy(handler)], "metadata": {"feature": "f"}})
+    make(provider).invoke("hi", config=config)
+    assert [each.feature for each in captured.records] == [None, "f"]
+    assert provider.count() == 2
+
+
+def test_deep_copy_of_a_model_with_the_handler(
+    handler: TrailCallbackHandler, captured: CapturedTrail
+) -> None:
+    """A model that can be copied deeply can be so with the handler; ChatOpenAI never can."""
+    model = FakeListChatModel(responses=["hello"], callbacks=[handler])
+    copy.deepcopy(model).invoke("hi")
+    assert [each.status for each in captured.records] == ["ok"]
+
+
+# Graphs and agents
+
+
+@tool
+def count_legs(animal: str) -> str:
+    """Count the legs of an animal."""
+    return f"{len(animal)}"
+
+
+def test_agent_with_a_tool(
+    model: ChatOpenAI, captured: CapturedTrail, provider: LocalProvider
+) -> None:
+    """Each model call of an agent is recorded with its node, agent and thread."""
+    provider.script(Answer(tool_calls=(("count_legs", '{"animal":"spider"}'),)), Answer("Six."))
+    agent = create_agent(model, [count_legs], name="zoologist")
+    question = {"messages": [HumanMessage("How many legs?")]}
+    agent.invoke(question, config={"configurable": {"thread_id": "thread-1"}})
+    assert [each.output_format for each in captured.records] == ["tool_call", "prose"]
+    assert len(captured.records) == provider.count()
+    for record in captured.records:
+        assert record.tags == '{"agent":"zoologist","node":"model"}'
+        assert record.session_ref == captured.recorder.ref("thread-1")
+        assert record.parent_id is not None
+
+
+def test_session_of_the_call_wins_over_the_thread(
+    model: ChatOpenAI, captured: CapturedTrail
+) -> None:
+    """A thread is the session only of calls that name none."""
+    graph = StateGraph(MessagesState)
+    graph.add_node("ask", lambda state: {"messages": [model.invoke(state["messages"])]})
+    graph.add_edge(START, "ask")
+    graph.add_edge("ask", END)
+    config = {"configurable": {"thread_id": "thread-1"}, "metadata": {"session_id": "s-1"}}
+    graph.compile().invoke({"messages": [HumanMessage("hi")]}, config=config)
+    (record,) = captured.records
+    assert record.session_ref == captured.recorder.ref("s-1")
+    assert record.tags == '{"node":"ask"}'
+
+
+def test_graph_that_streams_messages(
+    model: ChatOpenAI, captured: CapturedTrail, provider: LocalProvider
+) -> None:
+    """A graph in `messages` mode turns the calls inside into streams."""
+    agent = create_agent(model, [])
+    question = {"messages": [HumanMessage("hi")]}
+    list(agent.stream(question, stream_mode="messages"))
+    assert [(each.status, each.streaming) for each in captured.records] == [("ok", True)]
+    assert provider.count() == 1
+
+
+# Safety
+
+
+def test_broken_sink_never_breaks_a_call(
+    model: ChatOpenAI, captured: CapturedTrail, provider: LocalProvider
+) -> None:
+    """What cannot be written is counted; the application gets its answer."""
+
+    def refuse(frame: object) -> None:
+        raise OSError("disk full")
+
+    captured.recorder.sink = refuse
+    assert model.invoke("hi").content
+    assert captured.problems.counts() == {"start-not-written": 1, "end-not-written": 1}
+    assert captured.recorder.open_calls == 0
+
+
+def test_unreadable_answer_ends_the_call_all_the_same(
+    model: ChatOpenAI, captured: CapturedTrail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If an answer cannot be translated the record says that the end is not known."""
+    monkeypatch.setattr(translate, "response", lambda *_, **__: 1 / 0)
+    assert model.invoke("hi").content
+    assert [each.status for each in captured.records] == ["incomplete"]
+    assert captured.problems.counts() == {"TrailCallbackHandler.on_llm_end": 1}
+
+
+def test_events_of_unknown_runs(handler: TrailCallbackHandler, captured: CapturedTrail) -> None:
+    """Events of a run whose start was never seen are passed over."""
+    handler.on_llm_new_token("a", run_id=uuid4())
+    handler.on_llm_end(LLMResult(generations=[]), run_id=uuid4())
+    handler.on_llm_error(ValueError(), run_id=uuid4())
+    assert (captured.records, captured.problems.counts()) == ([], {})
+
+
+def test_ends_that_are_never_told(
+    model: ChatOpenAI,
+    handler: TrailCallbackHandler,
+    captured: CapturedTrail,
+    provider: LocalProvider,
+) -> None:
+    """Of a generate() that fails LangChain tells one end; the trail settles the others."""
+    provider.script(Answer(), Fault(status=400))
+    with suppress(BadRequestError):
+        model.generate([[HumanMessage("a")], [HumanMessage("b")]])
+    assert captured.recorder.settle() == 1
+    assert [each.status for each in captured.records] == ["error", "incomplete"]
+    model.invoke("hi")
+    assert len(handler._calls) == 0
+
+
+def test_huge_prompt(model: ChatOpenAI, captured: CapturedTrail, provider: LocalProvider) -> None:
+    """A prompt of 50 MB leaves a record like any other."""
+    model.invoke("x" * 50_000_000)
+    (record,) = captured.records
+    assert (record.status, record.input_chars) == ("ok", 50_000_000)
+    assert record.input_digest is not None
+    assert provider.count() == 1
+
+
+@pytest.mark.parametrize("prompt", ["a\0b", "a\ud800b"], ids=["nul", "surrogate"])
+def test_unspeakable_prompts(model: ChatOpenAI, captured: CapturedTrail, prompt: str) -> None:
+    """A prompt that no database takes leaves a record, whether the client sends it or not."""
+    with suppress(UnicodeEncodeError):
+        model.invoke(prompt)
+    (record,) = captured.records
+    assert record.status in {"ok", "error"}
+    assert (record.input_chars, record.input_digest is not None) == (3, True)
+
+
+def test_secrets_are_not_kept(
+    handler: TrailCallbackHandler, captured: CapturedTrail, provider: LocalProvider
+) -> None:
+    """Keys, headers, bodies and the provider's words about an error stay outside."""
+    provider.script(Fault(status=401, message="hush-error"))
+    model = make(
+        provider,
+        api_key="hush-key",
+        default_headers={"x-token": "hush-header"},
+        extra_body={"guard": "hush-body"},
+        callbacks=[handler],
+    )
+    with pytest.raises(AuthenticationError):
+        model.invoke("hi", extra_headers={"x-more": "hush-more"})
+    (record,) = captured.records
+    assert record.provider_request_id == provider.requests[0].request_id
+    assert b"hush" not in msgspec.json.encode(record)
+
+
+def test_stored_in_a_real_trail(trail: Trail, provider: LocalProvider) -> None:
+    """Streams, errors and tags reach the database."""
+    model = make(provider, callbacks=[TrailCallbackHandler(trail)])
+    provider.script(Answer(), Fault(status=429))
+    with modeltrail.tag(feature="support", user="u-1"):
+        list(islice(model.stream("hi"), 3))
+        with suppress(Exception):
+            model.invoke("hi")
+    assert trail.flush(10)
+    stored = [each.record for each in trail.store.calls(limit=None)]
+    assert sorted(each.status for each in stored) == ["cancelled", "error"]
+    assert {each.user_ref for each in stored} == {trail.recorder.ref("u-1")}
+    assert len(stored) == provider.count()
