@@ -37,6 +37,7 @@ PARAMETERS = frozenset(
         "verbosity",
     }
 )
+SCALARS = (str, int, float)
 
 _SECRET = re.compile(
     r"""(?x)
@@ -106,11 +107,8 @@ def allowed_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """
     Keep the parameters that are on the list, drop None.
     """
-    return {
-        name: value
-        for name, value in parameters.items()
-        if name in PARAMETERS and isinstance(value, str | int | float)
-    }
+    known = PARAMETERS & parameters.keys()
+    return {name: parameters[name] for name in known if isinstance(parameters[name], SCALARS)}
 
 
 def without_secrets(text: str) -> str:

@@ -65,9 +65,9 @@ class Recorder:
         call = Invocation(
             uuid7(started_at_us), started_at_us, request, close=self._close, amend=self._amend
         )
-        self._open[key] = call
         columns, texts = self._describer.start(request)
         call.capture_mode = columns["capture_mode"]
+        self._open[key] = call
         if not self._send(Frame(FrameKind.START, call.id, started_at_us, columns, texts)):
             self._unsaid[call.id] = columns
         return call

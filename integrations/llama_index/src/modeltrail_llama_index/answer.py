@@ -1,0 +1,167 @@
+"""
+What has arrived of an answer, whole or piece by piece.
+
+Only texts, names and counts are kept, never the framework's objects.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from llama_index.core.bridge.pydantic import BaseModel
+
+from modeltrail.integration import Response, read_usage
+from modeltrail_llama_index.translate import tool_calls_of
+
+# Column of the response -> its name in what the provider sent.
+RAW_NAMES = {
+    "response_id": "id",
+    "response_model": "model",
+    "system_fingerprint": "system_fingerprint",
+    "service_tier": "service_tier",
+    "provider_request_id": "_request_id",
+}
+# Where LlamaIndex's own clients repeat the counts.
+COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
+
+
+class Answer:
+    """
+    An answer on its way.
+
+    Attributes:
+        streamed: Whether it comes in pieces.
+    """
+
+    __slots__ = ("_columns", "_ends", "_pieces", "_reasons", "_refused", "_usage", "streamed")
+
+    def __init__(self) -> None:
+        self.streamed = False
+        self._columns: dict[str, Any] = {}
+        self._ends = False
+        self._pieces: list[str] | None = None
+        self._reasons: dict[int, str] = {}
+        self._refused = False
+        self._usage: Mapping[str, Any] | None = None
+
+    def add(self, response: Any) -> bool:
+        """
+        Take a piece of a stream and tell whether there is anything in it.
+        """
+        if not self.streamed:
+            self.streamed = True
+            self._identify(response.raw)
+        self._read(response, "delta")
+        if response.delta is None:
+            return bool(_blocks(response))
+        if self._pieces is None:
+            self._pieces = []
+        self._pieces.append(response.delta)
+        # Tool calls and thoughts are blocks of their own; a refusal is neither.
+        others = any(each.block_type != "text" for each in _blocks(response))
+        return bool(response.delta) or others or self._refused
+
+    def finish(self, response: Any) -> Response:
+        """
+        Return all that arrived.
+
+        Args:
+            response: The whole answer; of a stream its last piece, which
+                carries the whole text.
+        """
+        if response is None:
+            # A stream that ended before its first piece.
+            self.streamed = self._ends = True
+            return self.partial()
+        self._identify(response.raw)
+        if not self.streamed:
+            self._read(response, "message")
+        text = _text(response) if self._pieces is None else "".join(self._pieces)
+        return self._response(text, tool_calls_of(_blocks(response)))
+
+    def partial(self, error: BaseException | None = None) -> Response:
+        """
+        Return what arrived of a call that did not end well.
+
+        Args:
+            error: What ended it; a provider's error knows the request's id.
+        """
+        if isinstance(request_id := getattr(error, "request_id", None), str):
+            self._columns["provider_request_id"] = request_id
+        return self._response(None if self._pieces is None else "".join(self._pieces), ())
+
+    @property
+    def is_cut(self) -> bool:
+        """
+        Whether a stream has stopped before the provider said that it ends.
+
+        Only of providers that say so: those whose pieces have choices.
+        """
+        return self.streamed and self._ends and not self._reasons
+
+    def _response(self, text: str | None, tool_calls: tuple[tuple[str, str], ...]) -> Response:
+        return Response(
+            **self._columns,
+            finish_reasons=tuple(reason for _, reason in sorted(self._reasons.items())),
+            usage=read_usage(self._usage),
+            text=text,
+            tool_calls=tool_calls,
+            refusal=self._refused,
+            streaming=self.streamed or None,
+        )
+
+    def _identify(self, raw: Any) -> None:
+        if raw is None:
+            return
+        for column, name in RAW_NAMES.items():
+            if isinstance(value := _field(raw, name), str):
+                self._columns[column] = value
+
+    def _read(self, response: Any, message: str) -> None:
+        raw = response.raw
+        usage = None if raw is None else _field(raw, "usage")
+        # A stream's last piece may come without the usage that one before it had.
+        self._usage = _usage(usage, response.additional_kwargs) or self._usage
+        choices = None if raw is None else _field(raw, "choices")
+        if isinstance(choices, list):
+            for choice in choices:
+                self._read_choice(choice, message)
+
+    def _read_choice(self, choice: Any, message: str) -> None:
+        self._ends = True
+        if isinstance(reason := _field(choice, "finish_reason"), str):
+            self._reasons[_field(choice, "index") or 0] = reason
+        if _field(_field(choice, message), "refusal"):
+            self._refused = True
+
+
+def _field(source: Any, name: str) -> Any:
+    # What a provider sent is a mapping in some clients, an object in others.
+    return source.get(name) if isinstance(source, dict) else getattr(source, name, None)
+
+
+def _usage(reported: Any, counts: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    if reported:
+        return _mapping(reported)
+    # LlamaIndex's clients say 0 where a provider said nothing.
+    return {name: counts[name] for name in COUNTS} if counts.get("prompt_tokens") else None
+
+
+def _mapping(reported: Any) -> Mapping[str, Any]:
+    if isinstance(reported, Mapping):
+        return dict(reported)
+    fields = vars(reported) if isinstance(reported, BaseModel) else {}
+    return {
+        name: vars(value) if isinstance(value, BaseModel) else value
+        for name, value in fields.items()
+    }
+
+
+def _blocks(response: Any) -> list[Any]:
+    # A completion has a text in place of a message.
+    message = vars(response).get("message")
+    return [] if message is None else message.blocks
+
+
+def _text(response: Any) -> str:
+    message = vars(response).get("message")
+    return response.text if message is None else message.content or ""

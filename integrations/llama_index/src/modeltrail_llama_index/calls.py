@@ -1,0 +1,180 @@
+"""
+The calls that are open, by the spans that they were started in.
+
+Any method may be entered again by the garbage collector in the middle of
+another, so nothing here holds a lock, and each change is a single step.
+"""
+
+import weakref
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from typing import Any, NamedTuple
+
+from llama_index.core.instrumentation.events.embedding import (
+    EmbeddingEndEvent,
+    EmbeddingStartEvent,
+    SparseEmbeddingEndEvent,
+    SparseEmbeddingStartEvent,
+)
+from llama_index.core.instrumentation.events.exception import ExceptionEvent
+from llama_index.core.instrumentation.events.llm import (
+    LLMChatEndEvent,
+    LLMChatInProgressEvent,
+    LLMChatStartEvent,
+    LLMCompletionEndEvent,
+    LLMCompletionInProgressEvent,
+    LLMCompletionStartEvent,
+)
+from llama_index_instrumentation.base import BaseEvent
+
+from modeltrail.integration import Invocation, Recorder, Response, error_code, guarded
+from modeltrail_llama_index.answer import Answer
+from modeltrail_llama_index.spans import Span, is_forwarded, method_of, span_from
+from modeltrail_llama_index.translate import request_from
+
+# More than any application has at once; what is beyond it has lost its end.
+LIMIT = 100_000
+
+
+class Call(NamedTuple):
+    """
+    A call in flight and what has arrived of its answer.
+    """
+
+    invocation: Invocation
+    answer: Answer
+
+
+class OpenCalls:
+    """
+    The calls in flight by the span that they were started in.
+
+    A span has several only if it embeds in batches: they end in the order in
+    which they began.
+
+    Attributes:
+        recorder: Where they are recorded.
+    """
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = self._recorder = recorder
+        self._calls: dict[str | None, list[Call]] = {}
+        self._spans: dict[str, Span] = {}
+
+    def enter(
+        self, id_: str, parent_id: str | None, instance: object, arguments: Mapping[str, Any]
+    ) -> None:
+        """
+        Remember a span until it is left.
+        """
+        parent = self._spans.get(parent_id) if parent_id else None
+        self._spans[id_] = span_from(id_, parent_id, parent, instance, arguments)
+        if len(self._spans) > LIMIT:
+            self._spans.pop(next(iter(self._spans)), None)
+
+    def leave(self, id_: str, result: object = None) -> None:
+        """
+        Forget a span; a stream that it returns is watched, for nobody may read it.
+        """
+        self._spans.pop(id_, None)
+        if id_ in self._calls and isinstance(result, Generator | AsyncGenerator):
+            weakref.finalize(result, self.drop_unread, id_).atexit = False
+
+    def start(self, event: Any) -> None:
+        """
+        Begin a call.
+        """
+        span = self._spans.get(event.span_id)
+        if is_forwarded(span, method_of(event.span_id)):
+            return
+        call = Call(self.recorder.start(request_from(event, span)), Answer())
+        self._calls.setdefault(event.span_id, []).append(call)
+        if len(self._calls) > LIMIT:
+            self._lose(next(iter(self._calls)))
+
+    def add(self, event: Any) -> None:
+        """
+        Take a piece of a stream.
+        """
+        for invocation, answer in self._calls.get(event.span_id, ())[:1]:
+            if answer.add(event.response):
+                invocation.first_chunk()
+
+    def end(self, event: Any) -> None:
+        """
+        End a call with its answer.
+        """
+        for invocation, answer in self._pop(event.span_id):
+            try:
+                response = answer.finish(event.response)
+                (invocation.leave_incomplete if answer.is_cut else invocation.stop)(response)
+            finally:
+                invocation.leave_incomplete()  # says nothing more unless the answer was unreadable
+
+    def end_embedding(self, event: Any) -> None:
+        """
+        End a request for embeddings: of vectors nothing is kept, and usage is not told.
+        """
+        for invocation, _ in self._pop(event.span_id):
+            invocation.stop(Response())
+
+    def fail_stream(self, event: ExceptionEvent) -> None:
+        """
+        End a stream with what was raised while it was read.
+        """
+        self.fail(event.span_id, event.exception)
+
+    def fail(self, span_id: str | None, error: BaseException) -> None:
+        """
+        End all calls of a span with an error.
+        """
+        for invocation, answer in self._calls.pop(span_id, ()):
+            try:
+                invocation.fail(error, answer.partial(error), code=error_code(error))
+            finally:
+                invocation.fail(error)  # says nothing more unless the answer was unreadable
+
+    @guarded
+    def drop_unread(self, span_id: str) -> None:
+        """
+        Cancel a stream that was thrown away before anything of it was read.
+
+        One that was read in part gets an event of its own right after this.
+        """
+        if any(not call.answer.streamed for call in self._calls.get(span_id, ())):
+            for invocation, _ in self._pop(span_id):
+                invocation.cancel(Response(streaming=True))
+
+    def lose_all(self) -> None:
+        """
+        Let go of every call, since no end will be seen.
+        """
+        for span_id in list(self._calls):
+            self._lose(span_id)
+
+    def _lose(self, span_id: str | None) -> None:
+        for invocation, _ in self._calls.pop(span_id, ()):
+            invocation.lose()
+
+    def _pop(self, span_id: str | None) -> list[Call]:
+        calls = self._calls.get(span_id, [])
+        first = calls[:1]
+        del calls[:1]
+        if not calls:
+            self._calls.pop(span_id, None)
+        return first
+
+
+# Any other event is of a wrapper around calls, and no call itself.
+ACTIONS: Mapping[type[BaseEvent], Callable[[OpenCalls, Any], None]] = {
+    LLMChatStartEvent: OpenCalls.start,
+    LLMCompletionStartEvent: OpenCalls.start,
+    EmbeddingStartEvent: OpenCalls.start,
+    SparseEmbeddingStartEvent: OpenCalls.start,
+    LLMChatInProgressEvent: OpenCalls.add,
+    LLMCompletionInProgressEvent: OpenCalls.add,
+    LLMChatEndEvent: OpenCalls.end,
+    LLMCompletionEndEvent: OpenCalls.end,
+    EmbeddingEndEvent: OpenCalls.end_embedding,
+    SparseEmbeddingEndEvent: OpenCalls.end_embedding,
+    ExceptionEvent: OpenCalls.fail_stream,
+}

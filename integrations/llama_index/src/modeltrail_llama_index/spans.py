@@ -1,0 +1,133 @@
+"""
+What is kept of a span while it lasts: its place, and the model whose method it covers.
+
+The start of a call names its span and little else; the model's endpoint, and
+what an embedding model is given, are known to the span alone.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from llama_index.core.base.embeddings.base import BaseEmbedding
+from llama_index.core.base.embeddings.base_sparse import BaseSparseEmbedding
+from llama_index.core.base.llms.base import BaseLLM
+from llama_index.core.llms.custom import CustomLLM
+from llama_index.core.llms.structured_llm import StructuredLLM
+
+from modeltrail.integration import allowed_parameters
+
+MODELS = frozenset({BaseLLM, BaseEmbedding, BaseSparseEmbedding})
+# Their own methods only forward to another call, which announces itself.
+WRAPPERS = (CustomLLM, StructuredLLM)
+# What the methods of an embedding model call their input: one text, or many.
+ONE_TEXT = ("query", "text")
+MANY_TEXTS = "texts"
+# A span's id is class and method, a hyphen and a UUID.
+UUID_CHARS = 37
+
+Messages = tuple[tuple[str, str], ...]
+
+
+class Model(NamedTuple):
+    """
+    What is kept of the model whose method a span covers.
+
+    Attributes:
+        kind: Its class.
+        base_url: Its endpoint, None if it tells none.
+        parameters: Parameters of every request that it makes.
+        inputs: What an embedding model is given, request by request.
+    """
+
+    kind: type
+    base_url: str | None
+    parameters: Mapping[str, Any]
+    inputs: Iterator[Messages]
+
+
+class Span(NamedTuple):
+    """
+    A span that was entered and not left.
+
+    Attributes:
+        trace_id: The id of the outermost span.
+        parent_id: The nearest span around it of another object.
+        owner: Tells objects apart while they are in use; None for a function.
+        model: None if it covers no model's method.
+    """
+
+    trace_id: str
+    parent_id: str | None
+    owner: int | None
+    model: Model | None
+
+
+def span_from(
+    span_id: str,
+    parent_id: str | None,
+    parent: Span | None,
+    instance: object,
+    arguments: Mapping[str, Any],
+) -> Span:
+    """
+    Describe a span that begins.
+
+    A method of a model that calls the one it overrides makes a span within a
+    span for one call: the two share their parent.
+    """
+    kind: type = type(instance)
+    owner = None if instance is None else id(instance)
+    model = model_from(instance, arguments) if _is_model(kind) else None
+    if parent is None:
+        return Span(parent_id or span_id, parent_id, owner, model)
+    nested = model is not None and owner == parent.owner
+    return Span(parent.trace_id, parent.parent_id if nested else parent_id, owner, model)
+
+
+def model_from(instance: object, arguments: Mapping[str, Any]) -> Model:
+    """
+    Read what is needed of a model: its fields, so that no code of its own runs.
+    """
+    fields = vars(instance)
+    return Model(
+        kind=type(instance),
+        base_url=fields.get("api_base"),
+        parameters=allowed_parameters(fields),
+        inputs=_inputs(arguments, fields.get("embed_batch_size") or 1),
+    )
+
+
+def _inputs(arguments: Mapping[str, Any], batch_size: int) -> Iterator[Messages]:
+    one = next((arguments[name] for name in ONE_TEXT if name in arguments), None)
+    texts = (one,) if one is not None else tuple(arguments.get(MANY_TEXTS) or ())
+    return (
+        tuple(("user", str(text)) for text in texts[begin : begin + batch_size])
+        for begin in range(0, len(texts), batch_size)
+    )
+
+
+@lru_cache(maxsize=512)
+def _is_model(kind: type) -> bool:
+    # `isinstance` of pydantic's classes takes microseconds, and every span asks.
+    return not MODELS.isdisjoint(kind.__mro__)
+
+
+def method_of(span_id: str | None) -> str:
+    """
+    Return the name of the method that a span covers.
+    """
+    return (span_id or "")[:-UUID_CHARS].rpartition(".")[2]
+
+
+def is_forwarded(span: Span | None, method: str) -> bool:
+    """
+    Tell whether a method makes no call itself: the one it forwards to will be told of.
+    """
+    model = None if span is None else span.model
+    return model is not None and _implementer(model.kind, method) in WRAPPERS
+
+
+@lru_cache(maxsize=512)
+def _implementer(kind: type, method: str) -> type | None:
+    return next((each for each in kind.__mro__ if method in vars(each)), None)

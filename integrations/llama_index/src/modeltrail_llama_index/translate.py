@@ -1,0 +1,154 @@
+"""
+From LlamaIndex's events to requests and responses; pure.
+
+Reads known names only: credentials, headers and bodies of errors are not
+touched.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
+from typing import Any, NamedTuple
+
+from llama_index.core.base.llms.types import ChatMessage, ContentBlock
+from llama_index.core.instrumentation.events.embedding import (
+    EmbeddingStartEvent,
+    SparseEmbeddingStartEvent,
+)
+from llama_index.core.instrumentation.events.llm import LLMChatStartEvent, LLMCompletionStartEvent
+
+from modeltrail.integration import (
+    Operation,
+    Request,
+    allowed_parameters,
+    provider_at,
+    tags_from_metadata,
+)
+from modeltrail_llama_index.spans import Messages, Model, Span, method_of
+
+FRAMEWORK = "llama_index"
+VERSION = version("llama-index-core")
+
+STREAMING = frozenset({"stream_chat", "astream_chat", "stream_complete", "astream_complete"})
+# Whom a class means while it has no endpoint of its own.
+PROVIDERS = {
+    "openai_llm": "openai",
+    "openai_responses_llm": "openai",
+    "OpenAIEmbedding": "openai",
+}
+PROMPT_ROLES = frozenset({"system", "developer"})
+# An agent's run, as workflows tag it; their other tags hold content.
+RUN_TAG = "llamaindex.run_id"
+
+
+class Asked(NamedTuple):
+    """
+    What an event of a certain kind says about a call.
+    """
+
+    operation: Operation
+    messages: Messages
+    prompt: str | None
+    parameters: Mapping[str, Any]
+
+
+def request_from(event: Any, span: Span | None) -> Request:
+    """
+    Describe a call that begins.
+
+    Args:
+        event: One of those that `READERS` names.
+        span: The span it belongs to, None if that was not seen.
+    """
+    place = span or Span(event.span_id or event.id_, None, None, None)
+    asked = READERS[type(event)](event, place.model)
+    own = place.model.parameters if place.model else {}
+    described = event.model_dict
+    return Request(
+        framework=FRAMEWORK,
+        framework_version=VERSION,
+        operation=asked.operation,
+        run_id=event.id_,
+        trace_id=str(event.tags.get(RUN_TAG) or place.trace_id),
+        parent_id=place.parent_id,
+        provider=_provider(described, place.model),
+        request_model=described.get("model_name") or described.get("model"),
+        streaming=method_of(event.span_id) in STREAMING,
+        parameters={**own, **asked.parameters},
+        messages=asked.messages,
+        prompt=asked.prompt,
+        tags=tags_from_metadata(event.tags),
+    )
+
+
+def _provider(described: Mapping[str, Any], model: Model | None) -> str | None:
+    # Without the model itself nobody knows where it was pointed at.
+    if model is None:
+        return None
+    return provider_at(model.base_url, PROVIDERS.get(described.get("class_name", "")))
+
+
+def _chat(event: LLMChatStartEvent, _: Model | None) -> Asked:
+    messages = tuple((each.role.value, text_of(each)) for each in event.messages)
+    prompt = next((text for role, text in messages if role in PROMPT_ROLES), None)
+    return Asked("chat", messages, prompt, allowed_parameters(event.additional_kwargs))
+
+
+def _completion(event: LLMCompletionStartEvent, _: Model | None) -> Asked:
+    # A chat model completes a prompt by a chat of one message.
+    operation: Operation = "chat" if event.model_dict.get("is_chat_model") else "text_completion"
+    messages = (("user", event.prompt),)
+    return Asked(operation, messages, None, allowed_parameters(event.additional_kwargs))
+
+
+def _embedding(_: EmbeddingStartEvent, model: Model | None) -> Asked:
+    # The start of a request for embeddings does not say what is embedded; its span does.
+    return Asked("embeddings", next(model.inputs, ()) if model else (), None, {})
+
+
+READERS: Mapping[type, Callable[[Any, Model | None], Asked]] = {
+    LLMChatStartEvent: _chat,
+    LLMCompletionStartEvent: _completion,
+    EmbeddingStartEvent: _embedding,
+    SparseEmbeddingStartEvent: _embedding,
+}
+
+
+def text_of(message: ChatMessage) -> str:
+    """
+    Return the text of a message; what is no text stands as `[image]` and the like.
+    """
+    return "\n".join(map(_block_text, message.blocks))
+
+
+def _block_text(block: ContentBlock) -> str:
+    read = BLOCKS.get(block.block_type)
+    return f"[{block.block_type}]" if read is None else read(block)
+
+
+def _nested_text(block: Any) -> str:
+    return "\n".join(map(_block_text, block.content))
+
+
+def tool_calls_of(blocks: Sequence[Any]) -> tuple[tuple[str, str], ...]:
+    """
+    Return the (name, arguments) pairs of the tools that a message calls.
+    """
+    calls = (each for each in blocks if each.block_type == "tool_call")
+    return tuple((each.tool_name, _arguments(each)) for each in calls)
+
+
+def _arguments(block: Any) -> str:
+    # A stream's arguments are text until they are complete.
+    given = block.tool_kwargs
+    if isinstance(given, str):
+        return given
+    return json.dumps(given, default=str, ensure_ascii=False, separators=(",", ":"))
+
+
+BLOCKS: Mapping[str, Callable[[Any], str]] = {
+    "text": lambda block: block.text,
+    "thinking": lambda block: block.content or "",
+    "tool_call": lambda block: f"{block.tool_name}({_arguments(block)})",
+    "citable": _nested_text,
+}
