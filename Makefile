@@ -26,7 +26,7 @@ lint: $(VENV)/dev.stamp ## style and import contracts
 
 types: $(VENV)/dev.stamp ## mypy, strict
 	$(BIN)/mypy
-	$(BIN)/mypy tests/typing
+	$(BIN)/mypy --explicit-package-bases tests/typing/api.py
 
 docs: $(VENV)/dev.stamp ## the documentation, strict
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

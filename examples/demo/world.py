@@ -77,7 +77,8 @@ def asked(trail: Trail, question: Question, place: int) -> Iterator[Task]:
     """
     user = f"user-{place % USERS:03d}"
     experiment = trail.experiment(EXPERIMENT, ARMS, unit="user")
-    with modeltrail.tag(feature=question.feature, segment=question.dataset, user=user):
+    tags = {"feature": question.feature, "segment": question.dataset, "question": question.id}
+    with modeltrail.tag(user=user, **tags):
         variant = experiment.assign(user).variant or "control"
         yield Task(question, user, MODELS[variant], streamed=place % 2 == 0)
 

@@ -21,7 +21,6 @@ PARAMETERS = frozenset(
         "dimensions",
         "encoding_format",
         "frequency_penalty",
-        "logprobs",
         "max_completion_tokens",
         "max_tokens",
         "n",
@@ -32,7 +31,6 @@ PARAMETERS = frozenset(
         "service_tier",
         "temperature",
         "top_k",
-        "top_logprobs",
         "top_p",
         "verbosity",
     }

@@ -117,6 +117,22 @@ class Group(NamedTuple):
     cost_nanousd: int | None
 
 
+class Propensity(NamedTuple):
+    """
+    With what probability the units of one variant were given it.
+
+    Attributes:
+        least: The smallest that was logged, parts per million; None if none was.
+        most: The largest.
+        unknown: How many units have none.
+    """
+
+    variant: str
+    least: int | None
+    most: int | None
+    unknown: int
+
+
 class Queries:
     """
     Reads from a trail's database.
@@ -249,6 +265,24 @@ class Queries:
             .group_by(EXPOSURES.c.variant, EXPOSURES.c.unit_ref)
         )
         return [_unit_sums(row) for row in self._rows(query)]
+
+    def propensities(self, experiment: str) -> list[Propensity]:
+        """
+        Return the probabilities that an experiment's assignments were logged with.
+        """
+        logged = EXPOSURES.c.propensity_ppm
+        query = (
+            select(
+                EXPOSURES.c.variant,
+                func.min(logged).label("least"),
+                func.max(logged).label("most"),
+                (func.count() - func.count(logged)).label("unknown"),
+            )
+            .where(EXPOSURES.c.experiment == experiment)
+            .group_by(EXPOSURES.c.variant)
+            .order_by(EXPOSURES.c.variant)
+        )
+        return [Propensity(**row) for row in self._rows(query)]
 
     def stored_ids(self, ids: Collection[str]) -> set[str]:
         """

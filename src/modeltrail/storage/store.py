@@ -44,7 +44,8 @@ class Store(Queries):
         schema is changed only by `modeltrail migrate`.
 
         Args:
-            create: Whether a missing SQLite file may be made.
+            create: Whether an SQLite file may be made, or brought to the
+                current schema.
 
         Raises:
             ConfigurationError: The URL cannot be used.
@@ -61,7 +62,7 @@ class Store(Queries):
         try:
             with engine.connect() as connection:
                 found = migrations.revision(connection)
-            if is_sqlite and found != migrations.HEAD and (found or "0") < migrations.HEAD:
+            if is_sqlite and create and found in (None, *migrations.REVISIONS[:-1]):
                 migrations.upgrade(engine)
             else:
                 migrations.check(found)
