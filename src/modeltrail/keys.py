@@ -60,21 +60,40 @@ def load_keys(environ: Mapping[str, str] = os.environ) -> Keys:
     """
     Find the trail's key, making one at the first use.
 
-    Looks at `MODELTRAIL_KEY` (64 hexadecimal digits), then at the file named
-    by `MODELTRAIL_KEY_FILE`, then at `modeltrail/trail.key` in the XDG
-    configuration folder. Only the last is made if it is missing, with
-    permissions 0600.
-
     Raises:
         ConfigurationError: The key is malformed, missing or cannot be made.
+    """
+    if (found := find_keys(environ)) is not None:
+        return found
+    path = _default_path(environ)
+    _make(path)
+    return Keys(_read(path))
+
+
+def find_keys(environ: Mapping[str, str] = os.environ) -> Keys | None:
+    """
+    Find the trail's key; None if there is none yet.
+
+    Looks at `MODELTRAIL_KEY` (64 hexadecimal digits), then at the file named
+    by `MODELTRAIL_KEY_FILE`, then at `modeltrail/trail.key` in the XDG
+    configuration folder. Only the last may be missing: it is made by
+    `load_keys`, with permissions 0600.
+
+    Raises:
+        ConfigurationError: The key is malformed, or a file that was named is
+            missing.
     """
     if text := environ.get("MODELTRAIL_KEY"):
         return Keys(_parse(text, "MODELTRAIL_KEY"))
     if named := environ.get("MODELTRAIL_KEY_FILE"):
         return Keys(_read(Path(named)))
+    path = _default_path(environ)
+    return Keys(_read(path)) if path.exists() else None
+
+
+def _default_path(environ: Mapping[str, str]) -> Path:
     home = environ.get("XDG_CONFIG_HOME") or str(Path(environ.get("HOME", "~")) / ".config")
-    path = Path(home).expanduser() / "modeltrail" / "trail.key"
-    return Keys(_read_or_make(path))
+    return Path(home).expanduser() / "modeltrail" / "trail.key"
 
 
 def _derive(master: bytes, purpose: str) -> bytes:
@@ -90,12 +109,6 @@ def _read(path: Path) -> bytes:
             f"the trail's key cannot be read from {path}: {error}; "
             "make one with: python -c 'import secrets; print(secrets.token_hex(32))'"
         ) from error
-
-
-def _read_or_make(path: Path) -> bytes:
-    if not path.exists():
-        _make(path)
-    return _read(path)
 
 
 def _make(path: Path) -> None:

@@ -40,9 +40,13 @@ def parse_url(url: str) -> URL:
     )
 
 
-def make_engine(url: URL) -> Engine:
+def make_engine(url: URL, *, reads_only: bool = False) -> Engine:
     """
     Make an engine.
+
+    Args:
+        reads_only: Change nothing, not even the journal mode of an SQLite
+            file, which is kept in the file itself.
 
     Raises:
         MissingExtraError: The driver is not installed.
@@ -54,6 +58,8 @@ def make_engine(url: URL) -> Engine:
         _check_folder(Path(str(url.database)))
         engine = create_engine(url, hide_parameters=True)
         event.listen(engine, "connect", _on_sqlite_connect)
+        if not reads_only:
+            event.listen(engine, "connect", _make_durable)
         event.listen(engine, "begin", _on_sqlite_begin)
         return engine
     try:
@@ -80,6 +86,9 @@ def _on_sqlite_connect(connection: Any, _: Any) -> None:
     # The driver's own transaction handling is off: we begin ourselves.
     connection.isolation_level = None
     connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+
+
+def _make_durable(connection: Any, _: Any) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     # A segment of the spool goes once its rows are committed, so the commit
     # must be on the disk and not just in the cache.

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 from sqlalchemy import URL, Connection, Engine
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
@@ -15,11 +15,26 @@ from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 from modeltrail.errors import StoreUnavailableError
 from modeltrail.storage import migrations
 from modeltrail.storage.engine import WRITES, make_engine, parse_url
+from modeltrail.storage.migrations.postgres import create_partitions
 from modeltrail.storage.queries import Queries
 from modeltrail.storage.rows import COLUMNS, Batch, Row
 
 # The row itself is at fault, so that waiting would not help.
 _ROW_FAULTS = (DataError, IntegrityError, ValueError, TypeError, OverflowError)
+
+
+class Migrated(NamedTuple):
+    """
+    What a migration did.
+
+    Attributes:
+        before: The schema revision before, None if there was none.
+        partitions: The names of the partitions made.
+    """
+
+    before: str | None
+    after: str
+    partitions: list[str]
 
 
 class Store(Queries):
@@ -53,7 +68,7 @@ class Store(Queries):
             SchemaError: Its schema does not fit this version.
         """
         parsed = parse_url(url)
-        engine = make_engine(parsed)
+        engine = make_engine(parsed, reads_only=not create)
         is_sqlite = parsed.get_backend_name() == "sqlite"
         if is_sqlite and not create and not Path(str(parsed.database)).exists():
             raise StoreUnavailableError(
@@ -69,6 +84,29 @@ class Store(Queries):
         except SQLAlchemyError as error:
             raise _unavailable(parsed, error) from error
         return cls(parsed, engine)
+
+    @staticmethod
+    def migrate(url: str) -> Migrated:
+        """
+        Bring a database to the current schema, making it if it is an SQLite file.
+
+        Raises:
+            ConfigurationError: The URL cannot be used.
+            StoreUnavailableError: The database cannot be reached or changed.
+            SchemaError: It is newer than this version.
+        """
+        parsed = parse_url(url)
+        engine = make_engine(parsed)
+        try:
+            before, after = migrations.upgrade(engine)
+            if parsed.get_backend_name() != "postgresql":
+                return Migrated(before, after, [])
+            with engine.begin() as connection:
+                return Migrated(before, after, create_partitions(connection))
+        except SQLAlchemyError as error:
+            raise _unavailable(parsed, error) from error
+        finally:
+            engine.dispose()
 
     def append(self, batch: Batch) -> list[tuple[str, Row]]:
         """
@@ -156,5 +194,6 @@ def _insert(table: str, engine: Engine) -> str:
 def _unavailable(url: URL, error: SQLAlchemyError) -> StoreUnavailableError:
     # The first line only: the rest repeats the statement.
     reason = str(error.__cause__ or error).partition("\n")[0]
-    shown = url.render_as_string(hide_password=True)
+    plain = url.set(drivername=url.get_backend_name())
+    shown = plain.render_as_string(hide_password=True)
     return StoreUnavailableError(f"the database {shown} cannot be used now: {reason}")

@@ -1,0 +1,101 @@
+"""
+The program's commands, put together.
+"""
+
+import io
+import sys
+from typing import Annotated, Protocol, runtime_checkable
+
+import typer
+
+from modeltrail import __version__
+from modeltrail.cli.calls import calls
+from modeltrail.cli.compare import compare
+from modeltrail.cli.cost import cost
+from modeltrail.cli.doctor import doctor
+from modeltrail.cli.exits import INTERRUPTED, OK, tell
+from modeltrail.cli.migrate import migrate
+
+
+@runtime_checkable
+class UsageProblem(Protocol):
+    """
+    What typer raises when an option, an argument or a command does not fit.
+    """
+
+    exit_code: int
+
+    def format_message(self) -> str:
+        """Say it in one line."""
+
+
+LOOK = "Look"
+DECIDE = "Decide"
+SET_UP = "Set up"
+
+app = typer.Typer(
+    name="modeltrail",
+    help="The audit trail of every model call.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(calls, name="calls", rich_help_panel=LOOK)
+app.command(rich_help_panel=LOOK)(cost)
+app.command(rich_help_panel=DECIDE)(compare)
+app.command(rich_help_panel=SET_UP)(doctor)
+app.command(rich_help_panel=SET_UP)(migrate)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"modeltrail {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def choose_trail(
+    context: typer.Context,
+    db: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            envvar="MODELTRAIL_URL",
+            help="The trail: sqlite:///FILE, postgresql://HOST/NAME, or a file that exists. "
+            "By default modeltrail.db in the current folder.",
+        ),
+    ] = None,
+    version: Annotated[  # noqa: ARG001 - its callback has answered
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """
+    The audit trail of every model call.
+    """
+    context.obj = db
+
+
+def run() -> None:
+    """
+    Run the program; what it prints is UTF-8 whatever the locale.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    raise SystemExit(_code_of_run())
+
+
+def _code_of_run() -> int:
+    try:
+        return int(app(prog_name="modeltrail", standalone_mode=False) or OK)
+    except typer.Abort:
+        return INTERRUPTED
+    except Exception as error:
+        if not isinstance(error, UsageProblem):
+            raise
+        # Empty where a group without a command has shown its help.
+        if message := error.format_message():
+            tell(f"error: {message.rstrip('.')}; see --help")
+        return error.exit_code

@@ -1,0 +1,130 @@
+"""
+`modeltrail cost`: what the calls cost.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from modeltrail.cli import options
+from modeltrail.cli.exits import command, tell
+from modeltrail.cli.output import write_json, write_rows, write_table
+from modeltrail.cli.trails import reading
+from modeltrail.ids import now_us
+from modeltrail.render.figures import UNKNOWN, count, moment, money, usd_from
+from modeltrail.render.layout import Column
+from modeltrail.render.text import clean
+
+if TYPE_CHECKING:
+    from modeltrail.storage import Group
+
+SCHEMA = "modeltrail.cost/1"
+FIGURES = (
+    Column("CALLS"),
+    Column("ERRORS", rank=3),
+    Column("UNPRICED", rank=2),
+    Column("INPUT TOKENS", rank=5),
+    Column("OUTPUT TOKENS", rank=4),
+    Column("COST"),
+    Column("PER 1,000 CALLS", rank=1),
+)
+NAMES = (
+    "calls",
+    "errors",
+    "unpriced",
+    "input_tokens",
+    "output_tokens",
+    "cost_nanousd",
+    "cost_usd",
+    "per_1000_calls_nanousd",
+    "per_1000_calls_usd",
+)
+
+
+@command
+def cost(
+    context: typer.Context,
+    by: Annotated[
+        str, typer.Option(help="What to split by, such as feature,variant or response_model.")
+    ] = "feature",
+    since: options.Since = None,
+    until: options.Until = None,
+    format: options.FormatOption = "table",
+) -> None:
+    """
+    Sum up what the calls cost, dearest first.
+    """
+    from modeltrail.report.cost import total
+    from modeltrail.storage import Filters
+
+    now = now_us()
+    dimensions = list(dict.fromkeys(name.strip() for name in by.split(",") if name.strip()))
+    filters = Filters(
+        since_us=options.moment_us(since, now), until_us=options.moment_us(until, now)
+    )
+    with reading(context.obj) as store:
+        groups = store.sums(dimensions, filters)
+    everything = total(groups)
+    rows = [_row(dimensions, group) for group in groups]
+    if format == "table":
+        _write_table(dimensions, groups, everything)
+    elif format == "json":
+        window = {"since_us": filters.since_us, "until_us": filters.until_us or now}
+        write_json(SCHEMA, by=dimensions, **window, rows=rows, total=_row([], everything))
+    else:
+        write_rows(format, SCHEMA, [*dimensions, *NAMES], rows)
+    _tell_window(filters.since_us, filters.until_us or now, everything)
+
+
+def _row(dimensions: Sequence[str], group: "Group") -> dict[str, Any]:
+    from modeltrail.report.cost import cost_per_thousand_calls
+
+    each = cost_per_thousand_calls(group)
+    figures = group._asdict()
+    del figures["key"]
+    return {
+        **dict(zip(dimensions, group.key, strict=True)),
+        **figures,
+        "cost_usd": _usd(group.cost_nanousd),
+        "per_1000_calls_nanousd": each,
+        "per_1000_calls_usd": _usd(each),
+    }
+
+
+def _usd(nanousd: int | None) -> str | None:
+    return None if nanousd is None else usd_from(nanousd)
+
+
+def _write_table(dimensions: Sequence[str], groups: "Sequence[Group]", everything: "Group") -> None:
+    labels = [Column(clean(name).upper(), "label") for name in dimensions]
+    rows = [
+        [*(UNKNOWN if value is None else clean(value) for value in group.key), *_figures(group)]
+        for group in groups
+    ]
+    footer = [*["TOTAL", *[""] * len(labels)][: len(labels)], *_figures(everything)]
+    write_table([*labels, *FIGURES], rows, footer=footer)
+
+
+def _figures(group: "Group") -> tuple[str, ...]:
+    from modeltrail.report.cost import cost_per_thousand_calls
+
+    return (
+        count(group.calls),
+        count(group.errors),
+        count(group.unpriced),
+        count(group.input_tokens),
+        count(group.output_tokens),
+        money(group.cost_nanousd),
+        money(cost_per_thousand_calls(group)),
+    )
+
+
+def _tell_window(since_us: int | None, until_us: int, everything: "Group") -> None:
+    start = "the first call" if since_us is None else moment(since_us)
+    tell(f"from {start} to {moment(until_us)} UTC, the end excluded")
+    if everything.unpriced:
+        tell(
+            f"unpriced: the cost of {count(everything.unpriced)} of {count(everything.calls)} "
+            "calls is not known and in none of these figures"
+        )

@@ -1,0 +1,65 @@
+"""
+Options that several commands have.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal
+
+import typer
+
+from modeltrail.errors import ConfigurationError
+
+Format = Literal["table", "json", "jsonl", "csv"]
+PageFormat = Literal["table", "json"]
+LineFormat = Literal["table", "jsonl"]
+
+FormatOption = Annotated[Format, typer.Option("--format", help="How to print it.")]
+PageFormatOption = Annotated[PageFormat, typer.Option("--format", help="How to print it.")]
+LineFormatOption = Annotated[LineFormat, typer.Option("--format", help="How to print it.")]
+
+_WHEN = "ISO 8601, UTC unless it says otherwise, or an age such as 15m, 2h or 7d."
+Since = Annotated[
+    str | None, typer.Option(metavar="TIME", help=f"Only calls from then on: {_WHEN}")
+]
+Until = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Only calls before then, told alike.")
+]
+Feature = Annotated[str | None, typer.Option(help="Only calls of this feature.")]
+Experiment = Annotated[str | None, typer.Option(help="Only calls of this experiment.")]
+Variant = Annotated[str | None, typer.Option(help="Only calls of this variant.")]
+Framework = Annotated[
+    str | None, typer.Option(help="Only calls made through it: langchain, llama_index, litellm.")
+]
+Status = Annotated[
+    Literal["ok", "error", "cancelled", "incomplete"] | None,
+    typer.Option(help="Only calls that ended so."),
+]
+User = Annotated[
+    str | None,
+    typer.Option(help="Only calls for this user, named as the application names them."),
+]
+Trace = Annotated[str | None, typer.Option(help="Only calls of this trace.")]
+
+_AGE = re.compile(r"(\d+)([smhdw])")
+_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def moment_us(text: str | None, now_us: int) -> int | None:
+    """
+    Return the moment that a text means, microseconds UTC.
+
+    Raises:
+        ConfigurationError: It means none.
+    """
+    if text is None:
+        return None
+    if age := _AGE.fullmatch(text):
+        return max(now_us - int(age[1]) * _SECONDS[age[2]] * 1_000_000, 0)
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ConfigurationError(f"{text!r} is no time; use {_WHEN}") from error
+    aware = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return (aware - _EPOCH) // timedelta(microseconds=1)

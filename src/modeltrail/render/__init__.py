@@ -1,0 +1,3 @@
+"""
+From data to text: pure, without any input or output.
+"""

@@ -1,0 +1,3 @@
+"""
+Reports on the calls of a trail.
+"""

@@ -1,0 +1,47 @@
+"""
+What calls cost: arithmetic on sums, without any reading of its own.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from modeltrail.storage.queries import Group
+
+
+def cost_per_thousand_calls(group: Group) -> int | None:
+    """
+    Return what a thousand calls cost, in nano-dollars; None if that is unknown.
+
+    Of the calls whose cost is known: those without would make it look cheap.
+    """
+    priced = group.calls - group.unpriced
+    if group.cost_nanousd is None or priced == 0:
+        return None
+    return _rounded(group.cost_nanousd * 1000, priced)
+
+
+def total(groups: Sequence[Group]) -> Group:
+    """
+    Return all groups as one; a sum is None only where no group knows it.
+    """
+    return Group(
+        key=(),
+        calls=sum(group.calls for group in groups),
+        errors=sum(group.errors for group in groups),
+        unpriced=sum(group.unpriced for group in groups),
+        input_tokens=_sum(group.input_tokens for group in groups),
+        output_tokens=_sum(group.output_tokens for group in groups),
+        cost_nanousd=_sum(group.cost_nanousd for group in groups),
+    )
+
+
+def _sum(values: Iterable[int | None]) -> int | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+
+def _rounded(dividend: int, divisor: int) -> int:
+    # Half to even, in integers: a float has not enough digits for nano-dollars.
+    quotient, rest = divmod(dividend, divisor)
+    if 2 * rest > divisor or (2 * rest == divisor and quotient % 2):
+        return quotient + 1
+    return quotient

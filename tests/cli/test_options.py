@@ -1,0 +1,39 @@
+"""
+Moments, as people type them.
+"""
+
+import pytest
+
+from modeltrail.cli.options import moment_us
+from modeltrail.errors import ConfigurationError
+
+NOW_US = 1_790_000_000_000_000
+DAY_US = 86_400_000_000
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (None, None),
+        ("30s", NOW_US - 30_000_000),
+        ("15m", NOW_US - 900_000_000),
+        ("2h", NOW_US - 7_200_000_000),
+        ("7d", NOW_US - 7 * DAY_US),
+        ("1w", NOW_US - 7 * DAY_US),
+        ("999999999999d", 0),
+        ("1970-01-02", DAY_US),
+        ("1970-01-02T00:00", DAY_US),
+        ("1970-01-02T00:00:00.000001Z", DAY_US + 1),
+        ("1970-01-02T02:00:00+02:00", DAY_US),
+    ],
+)
+def test_moment(text: str | None, expected: int | None) -> None:
+    """An age counts back from now; what names no zone is UTC."""
+    assert moment_us(text, NOW_US) == expected
+
+
+@pytest.mark.parametrize("text", ["", "soon", "15", "m", "-1h", "15 m", "2026-13-01", "1.5h"])
+def test_no_moment(text: str) -> None:
+    """Anything else is refused, with both ways to say it."""
+    with pytest.raises(ConfigurationError, match="ISO 8601.*15m"):
+        moment_us(text, NOW_US)
