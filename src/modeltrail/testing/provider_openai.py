@@ -30,7 +30,7 @@ def error(fault: Fault) -> Json:
     """
     Build the error body of OpenAI's API.
     """
-    server_side = fault.status >= 500  # noqa: PLR2004
+    server_side = fault.status >= 500
     usual = ("server_error" if server_side else "invalid_request_error", None)
     kind, code = ERRORS.get(fault.status, usual)
     return {
