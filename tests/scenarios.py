@@ -218,7 +218,15 @@ SCENARIOS = (
             "langchain": (
                 {"response_id": None, "response_model": None},
                 "LangChain's chunks carry no response id, and the model with the last one only",
-            )
+            ),
+            "litellm": (
+                {
+                    **NO_ANSWER,
+                    "status": "incomplete",
+                    "time_to_first_chunk_us": None,
+                },
+                "LiteLLM fires no event for an abandoned stream; settle() ends it (notes (b))",
+            ),
         },
     ),
     Scenario(
