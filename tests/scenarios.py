@@ -266,7 +266,8 @@ SCENARIOS = (
     ),
     Scenario(
         "wrong key",
-        (Fault(status=401),),
+        # LiteLLM tells the error by the words of the real API.
+        (Fault(status=401, message="Incorrect API key provided: sk-local."),),
         lambda d: d.chat(),
         _failed("AuthenticationError", "401"),
         raises=True,
