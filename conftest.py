@@ -31,7 +31,7 @@ def run_console(example: Example) -> str | None:
     for command, expected in zip(parts[::2], parts[1::2], strict=True):
         words = shlex.split(command)
         assert words[0] == "modeltrail", f"only modeltrail is run here, not {words[0]}"
-        ran = subprocess.run(
+        ran = subprocess.run(  # noqa: S603 - the commands of our own pages
             [sys.executable, "-m", *words], capture_output=True, text=True, timeout=60, check=False
         )
         wanted = expected.removeprefix("\n")
@@ -76,9 +76,9 @@ def tear_down(namespace: dict[str, Any]) -> None:
     """
     Close what a page has left open.
     """
-    from modeltrail import trail
+    from modeltrail.trail import close_all
 
-    trail._close_all()
+    close_all()
     patch, provider = namespace["__undo__"]
     patch.undo()
     provider.stop()

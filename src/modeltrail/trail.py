@@ -322,7 +322,10 @@ def _bind(assignment: Assignment) -> None:
     )
 
 
-def _close_all() -> None:
+def close_all() -> None:
+    """
+    Close every open trail; runs at exit by itself.
+    """
     for trail in list(_living):
         trail.close()
 
@@ -332,5 +335,5 @@ def _after_fork_in_child() -> None:
         trail.restart_after_fork()
 
 
-atexit.register(_close_all)
+atexit.register(close_all)
 os.register_at_fork(after_in_child=_after_fork_in_child)

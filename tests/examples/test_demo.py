@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+
 from examples.demo.table import load
 
 ROOT = Path(__file__).parents[2]
@@ -64,7 +65,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
 
 
 def test_one_record_per_request_the_provider_saw(ran: Ran) -> None:
-    """By question, model and outcome the trail has what the provider's log has, no more, no less."""
+    """By question, model and outcome the trail has what the provider saw, no more, no less."""
     served = Counter(
         (line["question"], line["model"], None if line["status"] == 200 else str(line["status"]))
         for line in ran.requests

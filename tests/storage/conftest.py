@@ -14,8 +14,7 @@ os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="modeltrail-run
 
 from postgres import new_database, postgres_server
 
-from modeltrail.storage import Store
-from modeltrail.storage import migrations
+from modeltrail.storage import Store, migrations
 from modeltrail.storage.engine import make_engine, parse_url
 
 

@@ -217,9 +217,7 @@ def test_call_in_flight_keeps_its_segment(line: Line, monkeypatch: pytest.Monkey
     line.spool.rotate()
     for _ in range(4):
         line.drain.step(all_ended=True)
-    assert (
-        sorted(path.name[:13] for path in line.spool.folder.glob("*.spool"))[0] == "origin.000000"
-    )
+    assert min(path.name[:13] for path in line.spool.folder.glob("*.spool")) == "origin.000000"
     slow.stop(response())
     for _ in range(4):
         line.drain.step(all_ended=True)
