@@ -1,0 +1,48 @@
+"""
+LiteLLM's words, and what they mean in a record.
+"""
+
+from modeltrail.integration import Operation
+
+# Kinds of calls that are recorded. Others (pictures, speech, files, batches) have no
+# operation of their own in a record yet and are left out rather than called a chat.
+OPERATIONS: dict[str, Operation] = {
+    "completion": "chat",
+    "acompletion": "chat",
+    "responses": "chat",
+    "aresponses": "chat",
+    "anthropic_messages": "chat",
+    "text_completion": "text_completion",
+    "atext_completion": "text_completion",
+    "embedding": "embeddings",
+    "aembedding": "embeddings",
+}
+# Companies that answer at an endpoint of each customer's own: the word tells, not the host.
+CLOUDS = {
+    "azure": "azure",
+    "azure_ai": "azure",
+    "azure_text": "azure",
+    "bedrock": "aws",
+    "bedrock_converse": "aws",
+    "vertex_ai": "google",
+    "vertex_ai_beta": "google",
+}
+# Field of Response -> where it stands in the response of the logging payload.
+RESPONSE_FIELDS = {
+    "response_id": "id",
+    "system_fingerprint": "system_fingerprint",
+    "service_tier": "service_tier",
+}
+# The provider's own id of the request, under the names that LiteLLM gives the headers.
+REQUEST_IDS = ("llm_provider-x-request-id", "llm_provider-request-id")
+# What only a provider reports, never LiteLLM's own count.
+REPORTED_DETAILS = (
+    "prompt_tokens_details",
+    "cache_read_input_tokens",
+    "cache_creation_input_tokens",
+)
+# A text of the prompt that the application wrote itself.
+PROMPT_ROLES = frozenset({"system", "developer"})
+TEXT_PARTS = frozenset({"text", "input_text", "output_text"})
+# What stands in place of an answer that LiteLLM was told not to log.
+REDACTED = "redacted-by-litellm"
