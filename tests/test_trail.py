@@ -38,6 +38,24 @@ def test_import_loads_no_engine_and_no_framework() -> None:
     assert ran.stdout == "[]\n"
 
 
+def test_writer_imports_nothing_behind_the_back_of_its_host(url: str) -> None:
+    """All that the background needs is imported by `open`, on the caller's own thread.
+
+    A module that is half imported by another thread breaks libraries that look for it in
+    `sys.modules`: openai did so at every request while prices were being loaded.
+    """
+    code = (
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "import modeltrail; from recording import make_call\n"
+        f"trail = modeltrail.open({url!r}); before = set(sys.modules)\n"
+        "make_call(trail.recorder); assert trail.flush(20)\n"
+        "assert trail.store.calls()[0].record.cost_nanousd == 6300\n"
+        "print(sorted({name.partition('.')[0] for name in set(sys.modules) - before}))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "[]\n"
+
+
 def test_face_is_small() -> None:
     """The face has at most fifteen names, and each is there."""
     assert len(modeltrail.__all__) <= 15

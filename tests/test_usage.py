@@ -15,13 +15,18 @@ def test_openai_dialect() -> None:
         "prompt_tokens": 1200,
         "completion_tokens": 96,
         "total_tokens": 1296,
-        "prompt_tokens_details": {"cached_tokens": 1024, "audio_tokens": 3},
+        "prompt_tokens_details": {
+            "cached_tokens": 1024,
+            "cache_creation_tokens": 100,
+            "audio_tokens": 3,
+        },
         "completion_tokens_details": {"reasoning_tokens": 64},
     }
     assert read_usage(reported) == Usage(
         input_tokens=1200,
         output_tokens=96,
         cache_read_input_tokens=1024,
+        cache_creation_input_tokens=100,
         reasoning_output_tokens=64,
         detail={"input_audio_tokens": 3},
         source="provider",

@@ -15,7 +15,7 @@ from modeltrail.capture import allowed_parameters
 from modeltrail.invocation import Invocation
 from modeltrail.record import Operation, Request, Response, Tags, Usage
 from modeltrail.recorder import Recorder
-from modeltrail.usage import MISSING, read_usage
+from modeltrail.usage import MISSING, read_usage, sourced
 
 __all__ = [
     "MISSING",
@@ -32,6 +32,7 @@ __all__ = [
     "guarded",
     "provider_at",
     "read_usage",
+    "sourced",
     "tags_from_metadata",
 ]
 

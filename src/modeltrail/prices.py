@@ -1,7 +1,8 @@
 """
 What a call cost: usage x model x the price at the call's time.
 
-Prices come from the data bundled with genai-prices. Its general calculation
+Prices come from the data bundled with genai-prices, which is imported when a
+trail is opened (some 0.4 s of CPU) and not before. Its general calculation
 takes some 200 us, so for prices that are plain rates per token the four rates
 are worked out once per price and applied as exact decimals.
 """
@@ -48,6 +49,19 @@ UNPRICED = Cost(None, "none")
 CACHED = Cost(0, "cache")
 
 
+def load() -> None:
+    """
+    Load the prices, on the thread that opens a trail.
+
+    Not on the writer's: genai-prices imports an HTTP client, and a library
+    that looks for that client in `sys.modules` while it is half imported, as
+    openai does at every request, would fail in the application's own call.
+    """
+    # Pricing anything at all imports the rest of it.
+    one = Usage(input_tokens=1, output_tokens=1, source="provider")
+    price(one, operation="chat", provider="openai", model="gpt-4o-mini", at_us=0)
+
+
 def price(
     usage: Usage,
     *,
@@ -89,7 +103,6 @@ def _is_complete(usage: Usage, operation: Operation) -> bool:
 
 @lru_cache(maxsize=1024)
 def _find(provider: str | None, model: str) -> "tuple[Provider, ModelInfo] | None":
-    # Imported late: 0.3 s of CPU that only the writer's thread has to pay.
     from genai_prices import data_snapshot
 
     try:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Self
 import msgspec
 from structlog.typing import Processor, WrappedLogger
 
-from modeltrail import context
+from modeltrail import context, prices
 from modeltrail.capture import CapturePolicy, policy_from
 from modeltrail.errors import ConfigurationError, KeyMismatchError
 from modeltrail.experiment.assign import Assignment, Experiment
@@ -279,6 +279,7 @@ def open_trail(
     """
     policy = policy_from(capture)
     keys = load_keys(environ)
+    prices.load()
     store = Store.open(url or environ.get("MODELTRAIL_URL") or DEFAULT_URL)
     _check_key(store, keys)
     return Trail(

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from modeltrail.record import Usage
+from modeltrail.record import Usage, UsageSource
 
 
 class Dialect(NamedTuple):
@@ -38,6 +38,8 @@ DIALECTS = (
             "input_tokens": ("prompt_tokens",),
             "output_tokens": ("completion_tokens",),
             "cache_read_input_tokens": ("prompt_tokens_details", "cached_tokens"),
+            # LiteLLM's addition, for providers that report it.
+            "cache_creation_input_tokens": ("prompt_tokens_details", "cache_creation_tokens"),
             "reasoning_output_tokens": ("completion_tokens_details", "reasoning_tokens"),
         },
         detail={
@@ -93,7 +95,7 @@ def _read(dialect: Dialect, reported: Mapping[str, Any]) -> Usage:
         if (count := _count(reported, path)) is not None
     }
     usage = Usage(**found, detail=detail or None, source="provider")
-    return usage if is_consistent(usage) else _partial(usage)
+    return usage if is_consistent(usage) else sourced(usage, "partial")
 
 
 def is_consistent(usage: Usage) -> bool:
@@ -109,8 +111,11 @@ def _fits(total: int | None, *parts: int | None) -> bool:
     return total is None or sum(part or 0 for part in parts) <= total
 
 
-def _partial(usage: Usage) -> Usage:
-    return replace(usage, source="partial")
+def sourced(usage: Usage, source: UsageSource) -> Usage:
+    """
+    Return the same figures as of another source.
+    """
+    return replace(usage, source=source)
 
 
 def _count(reported: Mapping[str, Any], path: tuple[str, ...]) -> int | None:

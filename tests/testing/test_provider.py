@@ -588,6 +588,6 @@ def test_it_loads_no_client_library() -> None:
     """The provider is made of the standard library alone."""
     code = (
         "import sys; import modeltrail.testing.provider; "
-        "assert not {'openai', 'httpx', 'pydantic', 'langchain_core'} & set(sys.modules)"
+        "assert not {'openai', 'httpx', 'httpx2', 'langchain_core', 'litellm'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)  # noqa: S603

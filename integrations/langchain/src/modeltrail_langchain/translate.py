@@ -30,6 +30,7 @@ from modeltrail.integration import (
     allowed_parameters,
     provider_at,
     read_usage,
+    sourced,
     tags_from_metadata,
 )
 from modeltrail_langchain.tables import (
@@ -122,7 +123,7 @@ def response(result: LLMResult, run_id: UUID, *, streaming: bool) -> Response:
     return Response(
         **_facts(result, messages),
         **_content(candidates, messages),
-        usage=_replayed(usage) if is_hit else usage,
+        usage=sourced(usage, "cache") if is_hit else usage,
         cache_hit=is_hit or None,
         streaming=streaming or any(isinstance(each, Chunk) for each in candidates),
     )
@@ -282,16 +283,4 @@ def _is_cache_hit(result: LLMResult, messages: Sequence[BaseMessage], run_id: UU
         not result.llm_output
         and _usage_metadata(messages).get("total_cost") == 0
         and str(run_id) not in (messages[0].id or "")
-    )
-
-
-def _replayed(usage: Usage) -> Usage:
-    return Usage(
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        cache_read_input_tokens=usage.cache_read_input_tokens,
-        cache_creation_input_tokens=usage.cache_creation_input_tokens,
-        reasoning_output_tokens=usage.reasoning_output_tokens,
-        detail=usage.detail,
-        source="cache",
     )

@@ -12,7 +12,7 @@ from typing import Any, TypeGuard
 from litellm.litellm_core_utils.redact_messages import should_redact_message_logging
 from litellm.types.utils import EmbeddingResponse, ModelResponse, TextCompletionResponse
 
-from modeltrail.integration import MISSING, Response, Usage, read_usage
+from modeltrail.integration import MISSING, Response, Usage, read_usage, sourced
 from modeltrail_litellm.tables import (
     OPERATIONS,
     REDACTED,
@@ -178,7 +178,7 @@ def _usage(details: Details, reported: Mapping[str, Any]) -> Usage:
     if OPERATIONS.get(details["call_type"]) == "embeddings":
         return read_usage({**reported, "completion_tokens": None})
     if is_cache_hit(details):
-        return _sourced(read_usage(reported), "cache")
+        return sourced(read_usage(reported), "cache")
     if details.get("stream") is True and not _has_details(reported):
         return _undetailed(details, reported)
     return read_usage(reported)
@@ -197,19 +197,7 @@ def _undetailed(details: Details, reported: Mapping[str, Any]) -> Usage:
     """
     asked = (details.get("stream_options") or {}).get("include_usage") is True
     totals = {name: reported.get(name) for name in ("prompt_tokens", "completion_tokens")}
-    return _sourced(read_usage(totals), "estimated") if asked else MISSING
-
-
-def _sourced(usage: Usage, source: Any) -> Usage:
-    return Usage(
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        cache_read_input_tokens=usage.cache_read_input_tokens,
-        cache_creation_input_tokens=usage.cache_creation_input_tokens,
-        reasoning_output_tokens=usage.reasoning_output_tokens,
-        detail=usage.detail,
-        source=source,
-    )
+    return sourced(read_usage(totals), "estimated") if asked else MISSING
 
 
 def _cost(payload: Payload) -> float | None:
