@@ -585,7 +585,7 @@ def test_start_and_stop_have_rules(provider: LocalProvider) -> None:
 
 
 def test_it_loads_no_client_library() -> None:
-    """The provider is made of the standard library alone."""
+    """The provider brings no client library along."""
     code = (
         "import sys; import modeltrail.testing.provider; "
         "assert not {'openai', 'httpx', 'httpx2', 'langchain_core', 'litellm'} & set(sys.modules)"
