@@ -6,6 +6,7 @@ digests and shape are taken. Pure but for the count of problems.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -22,7 +23,18 @@ CALLER_LIMIT_BYTES = 64 * 1024
 # A free tag is a label, not a document.
 TAGS_LIMIT_BYTES = 16 * 1024
 
-_REQUEST_COLUMNS = (
+
+def _reader(*names: str) -> Callable[[object], dict[str, Any]]:
+    values_of = attrgetter(*names)
+
+    def present(source: object) -> dict[str, Any]:
+        found = zip(names, values_of(source), strict=True)
+        return {name: value for name, value in found if value is not None}
+
+    return present
+
+
+_of_request = _reader(
     "framework",
     "framework_version",
     "operation",
@@ -37,7 +49,7 @@ _REQUEST_COLUMNS = (
     "is_fallback",
     "shadow",
 )
-_RESPONSE_COLUMNS = (
+_of_response = _reader(
     "response_model",
     "response_id",
     "provider",
@@ -53,7 +65,8 @@ _RESPONSE_COLUMNS = (
     "latency_us",
     "time_to_first_chunk_us",
 )
-_ENDING_COLUMNS = ("status", "latency_us", "time_to_first_chunk_us", "error_type", "error_code")
+_of_ending = _reader("status", "latency_us", "time_to_first_chunk_us", "error_type", "error_code")
+_of_usage = _reader(*USAGE_COLUMNS)
 _TEXT_TAGS = ("feature", "segment", "experiment", "phase", "variant", "unit_type", "environment")
 # People: what is stored of these is a keyed reference.
 _KEYED_TAGS = {"unit": "unit_ref", "user": "user_ref", "session": "session_ref"}
@@ -93,7 +106,7 @@ class Describer:
         """
         Describe a call that begins.
         """
-        columns = _present(request, _REQUEST_COLUMNS)
+        columns = _of_request(request)
         if request.parameters and (kept := allowed_parameters(request.parameters)):
             columns["parameters"] = msgspec.json.encode(kept, order="sorted").decode()
         self._add_tags(
@@ -125,7 +138,7 @@ class Describer:
         """
         response = ending.response
         # What the framework measured wins over what we did.
-        columns = _present(ending, _ENDING_COLUMNS) | _present(response, _RESPONSE_COLUMNS)
+        columns = _of_ending(ending) | _of_response(response)
         if response.finish_reasons:
             columns["finish_reasons"] = msgspec.json.encode(response.finish_reasons).decode()
         if response.usage is not None:
@@ -228,12 +241,8 @@ def format_of(response: Response) -> str:
     )
 
 
-def _present(source: object, names: tuple[str, ...]) -> dict[str, Any]:
-    return {name: value for name in names if (value := getattr(source, name)) is not None}
-
-
 def _add_usage(columns: dict[str, Any], usage: Usage) -> None:
-    columns.update(_present(usage, USAGE_COLUMNS))
+    columns.update(_of_usage(usage))
     columns["usage_source"] = usage.source
     if usage.detail:
         columns["usage_detail"] = msgspec.json.encode(usage.detail, order="sorted").decode()

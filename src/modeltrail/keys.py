@@ -6,6 +6,7 @@ and the sealing of the spool each use a key of their own, derived from it, so
 that none can be computed from another.
 """
 
+import hashlib
 import hmac
 import os
 import secrets
@@ -16,6 +17,7 @@ from pathlib import Path
 from modeltrail.errors import ConfigurationError
 
 KEY_BYTES = 32
+_BLOCK_BYTES = 64  # of SHA-256
 
 
 class Keys:
@@ -33,7 +35,11 @@ class Keys:
             )
         self.key_id = _derive(master, "id").hex()[:16]
         self.spool_key = _derive(master, "spool")
-        self._digest_key = _derive(master, "digest")
+        # HMAC with the key's two blocks hashed once (RFC 2104, section 4): half the
+        # price of a digest of a short text.
+        block = _derive(master, "digest").ljust(_BLOCK_BYTES, b"\0")
+        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
+        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
         self._ref_key = _derive(master, "ref")
         # A service sees the same people again and again; the cache is bounded
         # and holds no more than the process already knows.
@@ -43,7 +49,10 @@ class Keys:
         """
         Return the keyed digest of a text: HMAC-SHA-256, 64 hexadecimal digits.
         """
-        return hmac.digest(self._digest_key, text, "sha256").hex()
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(text)
+        outer.update(inner.digest())
+        return outer.hexdigest()
 
     def _ref(self, value: str) -> str:
         """

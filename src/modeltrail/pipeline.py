@@ -29,9 +29,12 @@ def scrub(logger: WrappedLogger, name: str, event_dict: EventDict) -> EventDict:
     """
     Replace what no column takes, and credentials in the free fields.
     """
-    for field, value in event_dict.items():
-        if isinstance(value, str) and not (value.isascii() and value.isprintable()):
-            event_dict[field] = storable(value)
+    # One look at all texts together, since hardly ever one of them needs more.
+    texts = "".join([value for value in event_dict.values() if type(value) is str])
+    if not (texts.isascii() and texts.isprintable()):
+        for field, value in event_dict.items():
+            if isinstance(value, str):
+                event_dict[field] = storable(value)
     for field in _FREE_TEXTS:
         if (text := event_dict.get(field)) is not None:
             event_dict[field] = without_secrets(text)

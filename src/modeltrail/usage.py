@@ -72,7 +72,8 @@ def read_usage(reported: Mapping[str, Any] | None) -> Usage:
     Read what was reported; what was not stays None.
 
     Args:
-        reported: The usage object of a provider or framework as a mapping.
+        reported: The usage object of a provider or framework, what is
+            nested in it as plain dicts.
 
     Returns:
         Usage whose `source` is `provider` if input tokens were found,
@@ -83,11 +84,11 @@ def read_usage(reported: Mapping[str, Any] | None) -> Usage:
         return MISSING
     for dialect in DIALECTS:
         if all(reported.get(mark) is not None for mark in dialect.marks):
-            return _read(dialect, reported)
+            return _read(dialect, reported if isinstance(reported, dict) else dict(reported))
     return MISSING
 
 
-def _read(dialect: Dialect, reported: Mapping[str, Any]) -> Usage:
+def _read(dialect: Dialect, reported: dict[str, Any]) -> Usage:
     found = {name: _count(reported, path) for name, path in dialect.fields.items()}
     detail = {
         name: count
@@ -118,13 +119,11 @@ def sourced(usage: Usage, source: UsageSource) -> Usage:
     return replace(usage, source=source)
 
 
-def _count(reported: Mapping[str, Any], path: tuple[str, ...]) -> int | None:
+def _count(reported: dict[str, Any], path: tuple[str, ...]) -> int | None:
     value: Any = reported
     for key in path:
-        if not isinstance(value, Mapping):
+        if not isinstance(value, dict):
             return None
         value = value.get(key)
-    # bool is an int in Python; a flag is no count.
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
-    return None
+    # `type`, for bool is an int in Python, and a flag is no count.
+    return value if type(value) is int and value >= 0 else None

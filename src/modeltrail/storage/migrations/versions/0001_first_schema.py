@@ -137,14 +137,18 @@ def _writer_columns() -> Columns:
 
 INDEXES = {
     "ix_call_started_at": ("call", ["started_at_us"]),
-    "ix_call_trace": ("call", ["trace_id"]),
-    "ix_call_feature": ("call", ["feature", "started_at_us"]),
-    "ix_call_experiment": ("call", ["experiment", "variant", "unit_ref"]),
-    "ix_call_user": ("call", ["user_ref", "started_at_us"]),
     "ix_amendment_call": ("amendment", ["call_id"]),
     "ix_outcome_name": ("outcome", ["name", "unit_ref"]),
     "ix_outcome_call": ("outcome", ["call_id"]),
     "ix_outcome_trace": ("outcome", ["trace_id"]),
+}
+
+# Of calls that have the first column only.
+INDEXES_OF_KNOWN = {
+    "ix_call_trace": ["trace_id"],
+    "ix_call_feature": ["feature", "started_at_us"],
+    "ix_call_experiment": ["experiment", "variant", "unit_ref"],
+    "ix_call_user": ["user_ref", "started_at_us"],
 }
 
 
@@ -165,6 +169,9 @@ def upgrade() -> None:
     _create("writer", _writer_columns(), "uq_writer_id", ["id"])
     for name, (table, columns) in INDEXES.items():
         op.create_index(name, table, columns)
+    for name, columns in INDEXES_OF_KNOWN.items():
+        known = sa.text(f"{columns[0]} IS NOT NULL")
+        op.create_index(name, "call", columns, sqlite_where=known, postgresql_where=known)
     bind = op.get_bind()
     if bind.dialect.name == "postgresql":
         create_partitions(bind)
