@@ -1,0 +1,193 @@
+"""
+LangChain: what our handler adds to `invoke` and to a stream of 100 tokens.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from time import time_ns
+from typing import Any
+from uuid import UUID
+
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.language_models.base import LangSmithParams
+from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage
+from langchain_core.messages.ai import UsageMetadata
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, LLMResult
+from langchain_core.runnables import RunnableConfig
+from modeltrail_langchain import TrailCallbackHandler
+
+from benchmarks.reference import Row as StoredRow
+from benchmarks.reference import metadata_row
+from benchmarks.report import Row, extra_row, total_row
+from benchmarks.subjects import (
+    ANSWER,
+    ANSWERED_BY,
+    INPUT_TOKENS,
+    METADATA,
+    MODEL,
+    OUTPUT_TOKENS,
+    PROMPT,
+    SYSTEM,
+    Counted,
+    Stores,
+    stores,
+)
+from benchmarks.timing import Blocks, measure, rounds_for
+
+TOKENS = 100
+USAGE = UsageMetadata(
+    input_tokens=INPUT_TOKENS,
+    output_tokens=OUTPUT_TOKENS,
+    total_tokens=INPUT_TOKENS + OUTPUT_TOKENS,
+)
+TOLD = {"model_name": ANSWERED_BY, "finish_reason": "stop"}
+MESSAGES = [SystemMessage(SYSTEM), HumanMessage(PROMPT)]
+
+Ask = Callable[[RunnableConfig], object]
+
+
+class FakeChat(BaseChatModel):
+    """
+    A model that answers at once, and tells what OpenAI's client would tell.
+    """
+
+    @property
+    def _llm_type(self) -> str:
+        return "fake-chat"
+
+    def _get_ls_params(self, stop: list[str] | None = None, **_: Any) -> LangSmithParams:  # noqa: ARG002
+        return LangSmithParams(ls_provider="openai", ls_model_name=MODEL, ls_model_type="chat")
+
+    def _generate(self, *_: Any, **__: Any) -> ChatResult:
+        message = AIMessage(ANSWER, usage_metadata=USAGE, response_metadata=dict(TOLD))
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+    def _stream(self, *_: Any, **__: Any) -> Iterator[ChatGenerationChunk]:
+        for _number in range(TOKENS - 1):
+            yield ChatGenerationChunk(message=AIMessageChunk(content="word "))
+        last = AIMessageChunk(content="word.", usage_metadata=USAGE, chunk_position="last")
+        yield ChatGenerationChunk(message=last, generation_info=dict(TOLD))
+
+
+class Inline(BaseCallbackHandler):
+    """
+    Is told of what our handler is told of, where our handler is told of it.
+    """
+
+    run_inline = True
+    ignore_chain = True
+    ignore_agent = True
+    ignore_retriever = True
+    ignore_retry = True
+    ignore_custom_event = True
+
+
+class NoopHandler(Inline):
+    """
+    Does nothing.
+    """
+
+    def on_chat_model_start(self, /, *_: Any, **__: Any) -> None:
+        """Do nothing."""
+
+    on_llm_new_token = on_llm_end = on_llm_error = on_chat_model_start
+
+
+class LimitHandler(Inline):
+    """
+    Puts a row of metadata for each call.
+    """
+
+    def __init__(self, put: Callable[[StoredRow], None]) -> None:
+        self._put = put
+        self._open: dict[UUID, list[Any]] = {}
+
+    def on_chat_model_start(  # type: ignore[override]
+        self, _: Any, /, messages: Any, *, run_id: UUID, metadata: Any = None, **event: Any
+    ) -> None:
+        """Remember when it began, and how long the question is."""
+        chars = sum(len(each.content) for each in messages[0])
+        self._open[run_id] = [time_ns(), chars, metadata, event["invocation_params"], None]
+
+    def on_llm_new_token(self, /, *_: Any, run_id: UUID, **__: Any) -> None:
+        """Note when the first token came."""
+        call = self._open[run_id]
+        if call[4] is None:
+            call[4] = time_ns() - call[0]
+
+    def on_llm_end(self, /, response: LLMResult, *, run_id: UUID, **_: Any) -> None:
+        """Put the row."""
+        started_at_ns, chars, metadata, parameters, first_chunk_ns = self._open.pop(run_id)
+        message: Any = response.generations[0][0].message  # type: ignore[union-attr]
+        told, usage = message.response_metadata, message.usage_metadata
+        row = metadata_row(
+            "langchain",
+            run_id,
+            started_at_ns,
+            models=(metadata.get("ls_model_name") or parameters.get("model"), told["model_name"]),
+            tokens=(usage["input_tokens"], usage["output_tokens"]),
+            chars=(chars, len(message.content)),
+            metadata=metadata,
+            finish_reason=told["finish_reason"],
+            first_chunk_ns=first_chunk_ns,
+        )
+        self._put(row)
+
+
+def invoke(*, quick: bool) -> list[Row]:
+    """
+    Measure `invoke`, on the caller's thread and in all.
+    """
+    model = FakeChat()
+    blocks = _measure(
+        lambda config: model.invoke(MESSAGES, config), calls=150, rounds=rounds_for(60, quick=quick)
+    )
+    caller = "LangChain invoke, caller's thread, extra"
+    process = "LangChain invoke, process, extra"
+    return [
+        extra_row("langchain-invoke", caller, blocks, "caller", gate=1.6),
+        extra_row("langchain-invoke", process, blocks, "process", gate=2),
+    ]
+
+
+def stream(*, quick: bool) -> list[Row]:
+    """
+    Measure a stream, in all.
+    """
+    model = FakeChat()
+
+    def ask(config: RunnableConfig) -> None:
+        for _ in model.stream(MESSAGES, config):
+            pass
+
+    blocks = _measure(ask, calls=30, rounds=rounds_for(60, quick=quick))
+    what = f"LangChain {TOKENS}-token stream, process, total"
+    return [total_row("langchain-stream", what, blocks, "ours", "no-op", gate=1.15)]
+
+
+def _measure(ask: Ask, *, calls: int, rounds: int) -> Blocks:
+    with stores() as where:
+        configs = _configs(where)
+
+        def run(name: str, calls: int) -> None:
+            config = configs[name]
+            for _ in range(calls):
+                ask(config)
+
+        counted = Counted(where, run, enter=lambda _: None)
+        blocks = measure(counted.subjects(), calls=calls, rounds=rounds)
+        counted.check()
+    return blocks
+
+
+def _configs(where: Stores) -> Mapping[str, RunnableConfig]:
+    handlers: dict[str, list[BaseCallbackHandler]] = {
+        "none": [],
+        "no-op": [NoopHandler()],
+        "limit": [LimitHandler(where.limit.put)],
+        "ours": [TrailCallbackHandler(where.trail)],
+    }
+    return {
+        name: {"callbacks": callbacks, "metadata": dict(METADATA)}
+        for name, callbacks in handlers.items()
+    }

@@ -1,0 +1,181 @@
+"""
+LlamaIndex: what our pair of handlers adds to `chat`.
+
+The model is no `CustomLLM`, whose `chat` calls its own `complete` and so
+announces two calls for one: here each call has one start and one end.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from time import time_ns
+from typing import Any, NamedTuple, NoReturn
+
+from llama_index.core.base.llms.types import ChatMessage, ChatResponse, LLMMetadata
+from llama_index.core.bridge.pydantic import PrivateAttr
+from llama_index.core.instrumentation.events.llm import LLMChatEndEvent, LLMChatStartEvent
+from llama_index.core.llms.callbacks import llm_chat_callback
+from llama_index.core.llms.llm import LLM
+from llama_index_instrumentation import get_dispatcher
+from llama_index_instrumentation.event_handlers import BaseEventHandler
+from llama_index_instrumentation.span import BaseSpan
+from llama_index_instrumentation.span_handlers import BaseSpanHandler
+from modeltrail_llama_index import instrument
+
+from benchmarks.reference import Row as StoredRow
+from benchmarks.reference import metadata_row
+from benchmarks.report import Row, extra_row
+from benchmarks.subjects import (
+    ANSWER,
+    ANSWERED_BY,
+    INPUT_TOKENS,
+    METADATA,
+    MODEL,
+    OUTPUT_TOKENS,
+    PROMPT,
+    SYSTEM,
+    Counted,
+    Stores,
+    stores,
+)
+from benchmarks.timing import measure, rounds_for
+
+MESSAGES = [ChatMessage(SYSTEM, role="system"), ChatMessage(PROMPT, role="user")]
+# As OpenAI's client leaves it.
+RAW = {
+    "id": "chatcmpl-1",
+    "model": ANSWERED_BY,
+    "choices": [{"index": 0, "finish_reason": "stop", "message": {"refusal": None}}],
+    "usage": {"prompt_tokens": INPUT_TOKENS, "completion_tokens": OUTPUT_TOKENS},
+}
+
+
+class FakeLLM(LLM):
+    """
+    A model that answers at once.
+    """
+
+    @classmethod
+    def class_name(cls) -> str:
+        """
+        Pass for OpenAI's, so that the call has a price.
+        """
+        return "openai_llm"
+
+    @property
+    def metadata(self) -> LLMMetadata:
+        """
+        Tell the model's name.
+        """
+        return LLMMetadata(model_name=MODEL, is_chat_model=True)
+
+    @llm_chat_callback()
+    def chat(self, messages: Sequence[ChatMessage], **_: Any) -> ChatResponse:  # noqa: ARG002
+        """
+        Answer.
+        """
+        return ChatResponse(message=ChatMessage(ANSWER, role="assistant"), raw=RAW)
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        raise NotImplementedError("only chat is measured")
+
+    complete = stream_chat = stream_complete = _refuse
+    achat = acomplete = astream_chat = astream_complete = _refuse
+
+
+class NoopEventHandler(BaseEventHandler):
+    """
+    Hears every event, and does nothing.
+    """
+
+    def handle(self, event: Any, **_: Any) -> None:
+        """Do nothing."""
+
+
+class NoopSpanHandler(BaseSpanHandler[BaseSpan]):
+    """
+    Hears of every span, and does nothing.
+    """
+
+    def span_enter(self, *_: Any, **__: Any) -> None:
+        """Do nothing."""
+
+    span_exit = span_drop = new_span = span_enter
+    prepare_to_exit_span = prepare_to_drop_span = span_enter
+
+
+class LimitEventHandler(BaseEventHandler):
+    """
+    Puts a row of metadata for each call.
+    """
+
+    _put: Callable[[StoredRow], None] = PrivateAttr()
+    _open: dict[str | None, tuple[int, int]] = PrivateAttr(default_factory=dict)
+
+    def __init__(self, put: Callable[[StoredRow], None]) -> None:
+        super().__init__()
+        self._put = put
+
+    def handle(self, event: Any, **_: Any) -> None:
+        """Remember what begins, put the row of what ends."""
+        if isinstance(event, LLMChatStartEvent):
+            chars = sum(len(each.content or "") for each in event.messages)
+            self._open[event.span_id] = (time_ns(), chars)
+        elif isinstance(event, LLMChatEndEvent):
+            self._end(event.span_id, event.response)
+
+    def _end(self, span_id: str | None, response: Any) -> None:
+        started_at_ns, chars = self._open.pop(span_id)
+        raw = response.raw
+        row = metadata_row(
+            "llama_index",
+            span_id,
+            started_at_ns,
+            models=(None, raw["model"]),
+            tokens=(raw["usage"]["prompt_tokens"], raw["usage"]["completion_tokens"]),
+            chars=(chars, len(response.message.content or "")),
+            metadata=METADATA,
+            finish_reason=raw["choices"][0]["finish_reason"],
+        )
+        self._put(row)
+
+
+class Handlers(NamedTuple):
+    """
+    What hangs on the root dispatcher.
+    """
+
+    events: list[BaseEventHandler]
+    spans: list[BaseSpanHandler[Any]]
+
+
+def chat(*, quick: bool) -> list[Row]:
+    """
+    Measure `chat`, in all.
+    """
+    root, llm = get_dispatcher(), FakeLLM()
+    with stores() as where:
+        handlers = _handlers(where)
+
+        def enter(name: str) -> None:
+            root.event_handlers, root.span_handlers = handlers[name]
+
+        def run(_: str, calls: int) -> None:
+            for _number in range(calls):
+                llm.chat(MESSAGES)
+
+        counted = Counted(where, run, enter)
+        blocks = measure(counted.subjects(), calls=100, rounds=rounds_for(80, quick=quick))
+        counted.check()
+    return [extra_row("llama-index", "LlamaIndex chat, process, extra", blocks, "process", gate=2)]
+
+
+def _handlers(where: Stores) -> Mapping[str, Handlers]:
+    root = get_dispatcher()
+    none = Handlers(root.event_handlers, root.span_handlers)
+    root.event_handlers, root.span_handlers = [], []
+    instrument(where.trail)
+    return {
+        "none": none,
+        "no-op": Handlers([NoopEventHandler()], [NoopSpanHandler()]),
+        "limit": Handlers([LimitEventHandler(where.limit.put)], []),
+        "ours": Handlers(root.event_handlers, root.span_handlers),
+    }

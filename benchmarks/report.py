@@ -1,0 +1,170 @@
+"""
+The table: one row for each promise of cost.
+"""
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import NamedTuple
+
+from benchmarks.figures import Interval, differences, median_interval, ratio_interval
+from benchmarks.timing import Blocks
+
+DISTRIBUTIONS = (
+    "modeltrail",
+    "langchain-core",
+    "llama-index-core",
+    "litellm",
+    "structlog",
+    "sqlalchemy",
+)
+HEADS = ("measured", "ours", "reference", "ratio", "gate", "verdict")
+NOTES = """\
+CPU time: median and 95 % interval of rounds in which all take turns in one process. "extra" is
+beyond the same call without a handler; "process" is all threads until everything is stored.
+limit: the least that a handler can do, a row of metadata into a queue and raw sqlite3 behind it;
+no-op: hears what ours hears and does nothing. ratio: ours to the first reference, in pairs.
+A gate holds for the upper bound; not resolved: an interval encloses the gate, or zero."""
+
+
+class Row(NamedTuple):
+    """
+    One line of the table.
+
+    Attributes:
+        what: What was measured.
+        unit: Of `ours` and `references`.
+        references: What stands beside it; the ratio is to the first.
+        ratio: None if the gate is a time, or the reference is not resolved.
+        gate: None if nothing was promised.
+        is_ratio: Whether the gate is a ratio.
+    """
+
+    name: str
+    what: str
+    unit: str
+    ours: Interval
+    references: dict[str, Interval]
+    ratio: Interval | None
+    gate: float | None
+    is_ratio: bool
+
+    @property
+    def verdict(self) -> str:
+        """
+        Tell whether the gate is kept, and if not, by how much it is missed.
+        """
+        bounds = self.ratio if self.is_ratio else self.ours
+        if self.gate is None:
+            return "no gate"
+        if bounds is None or self.ours.low <= 0:
+            return "not resolved"
+        if bounds.high <= self.gate:
+            return "ok"
+        if bounds.low > self.gate:
+            return f"over ({bounds.estimate / self.gate:.2f} x gate)"
+        return "not resolved"
+
+
+def extra_row(name: str, what: str, blocks: Blocks, clock: str, gate: float) -> Row:
+    """
+    Compare what our handler takes with what the limit takes, both beyond none.
+
+    Args:
+        clock: Field of `Block`.
+    """
+    times = {subject: [getattr(each, clock) for each in blocks[subject]] for subject in blocks}
+    extras = {
+        subject: differences(values, times["none"])
+        for subject, values in times.items()
+        if subject != "none"
+    }
+    shown = {subject: median_interval(extras[subject]) for subject in ("limit", "no-op")}
+    ratio = ratio_interval(extras["ours"], extras["limit"])
+    return Row(name, what, "us", median_interval(extras["ours"]), shown, ratio, gate, is_ratio=True)
+
+
+def total_row(
+    name: str, what: str, blocks: Blocks, ours: str, reference: str, gate: float | None
+) -> Row:
+    """
+    Compare what two subjects take in all.
+    """
+    first, second = ([each.process for each in blocks[subject]] for subject in (ours, reference))
+    shown = {reference: median_interval(second)}
+    ratio = ratio_interval(first, second)
+    return Row(name, what, "us", median_interval(first), shown, ratio, gate, is_ratio=True)
+
+
+def time_row(
+    name: str,
+    what: str,
+    values: Sequence[float],
+    gate: float,
+    *,
+    unit: str = "us",
+    **references: Sequence[float],
+) -> Row:
+    """
+    Hold a time against a time.
+    """
+    shown = {each: median_interval(found) for each, found in references.items()}
+    return Row(name, what, unit, median_interval(values), shown, None, gate, is_ratio=False)
+
+
+def as_table(rows: Sequence[Row], surroundings: str) -> str:
+    """
+    Return the rows as a Markdown table that can be read as it is.
+    """
+    cells = [HEADS, *map(_cells, rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = [" | ".join(map(str.ljust, line, widths)) for line in cells]
+    lines.insert(1, " | ".join("-" * width for width in widths))
+    table = "\n".join(f"| {line} |" for line in lines)
+    return f"{table}\n\n{NOTES}\n\n{surroundings}"
+
+
+def as_json(rows: Sequence[Row], surroundings: str) -> str:
+    """
+    Return the rows as JSON.
+    """
+    found = [
+        row._asdict()
+        | {"ours": row.ours._asdict(), "ratio": row.ratio and row.ratio._asdict()}
+        | {"references": {name: each._asdict() for name, each in row.references.items()}}
+        | {"verdict": row.verdict}
+        for row in rows
+    ]
+    return json.dumps({"rows": found, "surroundings": surroundings}, indent=2)
+
+
+def surroundings() -> str:
+    """
+    Return what the figures depend on.
+    """
+    known = ", ".join(f"{name} {version(name)}" for name in DISTRIBUTIONS)
+    load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
+    return (
+        f"Python {platform.python_version()} on {os.cpu_count()} CPUs ({platform.machine()}); "
+        f"{known}; load average {load}"
+    )
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    references = (f"{name} {_time(each, row.unit)}" for name, each in row.references.items())
+    gate = "-" if row.gate is None else f"{row.gate:g} {'x' if row.is_ratio else row.unit}"
+    ratio = "-" if row.ratio is None else _bounded(row.ratio, 2)
+    shown = _time(row.ours, row.unit), "; ".join(references) or "-"
+    return f"{row.what} ({row.name})", *shown, ratio, gate, row.verdict
+
+
+def _time(interval: Interval, unit: str) -> str:
+    digits = 3 if unit == "s" else 1 if abs(interval.estimate) < 100 else 0
+    return f"{_bounded(interval, digits)} {unit}"
+
+
+def _bounded(interval: Interval, digits: int) -> str:
+    estimate, low, high = (f"{each:.{digits}f}" for each in interval)
+    return f"{estimate} [{low} .. {high}]"

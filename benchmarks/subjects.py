@@ -1,0 +1,117 @@
+"""
+What the comparisons of all frameworks have in common.
+
+Every subject that stores is asked at the end how much it stored, so that a
+lost record cannot look like a fast one.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+import modeltrail
+from benchmarks.reference import Limit
+from benchmarks.timing import Subject, nothing
+from modeltrail.trail import Trail
+
+FLUSH_TIMEOUT_S = 30
+
+SYSTEM = "You answer for the service desk of a small software company."
+PROMPT = (
+    "Summarise the ticket below in two sentences and name the product it is about. "
+    "The export of last month's ledger stops at page 40 with error 7, whatever the browser; "
+    "a colleague with the same rights gets all 112 pages."
+)
+ANSWER = (
+    "The customer cannot export last month's ledger: it stops at page 40 with error 7, though a "
+    "colleague's export is complete. The product is the ledger of the web application."
+)
+MODEL = "gpt-4o-mini"
+ANSWERED_BY = "gpt-4o-mini-2024-07-18"
+INPUT_TOKENS = 74
+OUTPUT_TOKENS = 38
+METADATA = {"feature": "support", "variant": "concise"}
+
+
+class Stores(NamedTuple):
+    """
+    Where the subjects of one comparison store.
+    """
+
+    trail: Trail
+    limit: Limit
+    folder: Path
+
+    def flush(self) -> None:
+        """
+        Wait until every call that has ended is in our trail.
+        """
+        if not self.trail.flush(FLUSH_TIMEOUT_S):
+            raise TimeoutError("the trail does not write")
+
+    def count_calls(self) -> int:
+        """
+        Return how many calls our trail has stored.
+        """
+        with closing(sqlite3.connect(self.folder / "calls.db")) as connection:
+            found: int = connection.execute("SELECT count(*) FROM call").fetchone()[0]
+        return found
+
+
+@contextmanager
+def stores() -> Iterator[Stores]:
+    """
+    Open a trail as an application would, and the limit beside it.
+    """
+    with TemporaryDirectory(prefix="modeltrail-bench-") as name:
+        folder = Path(name)
+        with modeltrail.open(f"sqlite:///{folder}/calls.db") as trail:
+            yield Stores(trail, Limit(folder / "limit.db"), folder)
+
+
+class Counted:
+    """
+    The four subjects that every framework has, and a count of their calls.
+
+    Args:
+        run: Makes so many calls.
+        enter: Lets the named subject's handlers take part, and no others.
+    """
+
+    def __init__(
+        self, where: Stores, run: Callable[[str, int], None], enter: Callable[[str], object]
+    ) -> None:
+        self._where = where
+        self._run = run
+        self._enter = enter
+        self._made = {"none": 0, "no-op": 0, "limit": 0, "ours": 0}
+        self._flushes = {"limit": where.limit.flush, "ours": where.flush}
+
+    def subjects(self) -> list[Subject]:
+        """
+        Return the subjects.
+        """
+        return [self._subject(name) for name in self._made]
+
+    def check(self) -> None:
+        """
+        Check that every call was stored.
+        """
+        for flush in self._flushes.values():
+            flush()
+        stored = {"limit": self._where.limit.stored, "ours": self._where.count_calls()}
+        made = {name: self._made[name] for name in stored}
+        if made != stored:
+            raise RuntimeError(f"calls were lost or doubled: made {made}, stored {stored}")
+        if problems := self._where.trail.health().problems:
+            raise RuntimeError(f"our trail had problems: {dict(problems)}")
+
+    def _subject(self, name: str) -> Subject:
+        def run(calls: int) -> None:
+            self._made[name] += calls
+            self._run(name, calls)
+
+        return Subject(name, run, lambda: self._enter(name), self._flushes.get(name, nothing))
