@@ -115,19 +115,20 @@ def durable_write(*, quick: bool) -> list[Row]:
     with TemporaryDirectory(prefix="modeltrail-bench-") as name, _places(Path(name)) as places:
         folder, (whole, store, plain) = Path(name), places
         rows = _stored(whole)
-        ours, raw = Batches(rows), Batches(rows)
+        ours, twin = Batches(rows), Batches(rows)
         subjects = [
             Subject("whole way", whole.empty, whole.fill),
             Subject("Store.append", lambda _: _append(store, ours.ready), ours.fill),
-            Subject("raw sqlite3", lambda _: _insert(plain, raw.ready), raw.fill),
+            Subject("raw sqlite3", lambda _: _insert(plain, twin.ready), twin.fill),
         ]
-        blocks = measure(subjects, calls=RECORDS, rounds=rounds_for(20, quick=quick))
+        costs = measure(subjects, calls=RECORDS, rounds=rounds_for(20, quick=quick))
         _check(**{name: _count(folder / f"{name}.db") for name in ("whole", "store", "plain")})
     way = "durable write, whole way: spool, join, processors, price, validate, insert"
     append = "durable write, ready rows, all indexes (Store.append)"
+    raw = costs["raw sqlite3"]
     return [
-        total_row("durable-write", append, blocks, "Store.append", "raw sqlite3", gate=2),
-        total_row("durable-write", way, blocks, "whole way", "raw sqlite3", gate=None),
+        total_row("durable-write", append, costs["Store.append"], raw, 2, beside="raw sqlite3"),
+        total_row("durable-write", way, costs["whole way"], raw, None, beside="raw sqlite3"),
     ]
 
 

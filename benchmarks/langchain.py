@@ -2,7 +2,7 @@
 LangChain: what our handler adds to `invoke` and to a stream of 100 tokens.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import time_ns
 from typing import Any
 from uuid import UUID
@@ -25,6 +25,7 @@ from benchmarks.subjects import (
     INPUT_TOKENS,
     METADATA,
     MODEL,
+    NAMES,
     OUTPUT_TOKENS,
     PROMPT,
     SYSTEM,
@@ -32,9 +33,11 @@ from benchmarks.subjects import (
     Stores,
     stores,
 )
-from benchmarks.timing import Blocks, measure, rounds_for
+from benchmarks.timing import Costs, measure, rounds_for
 
 TOKENS = 100
+# In a round: so many calls are stored at once as by an application that is busy.
+TURNS = 5
 USAGE = UsageMetadata(
     input_tokens=INPUT_TOKENS,
     output_tokens=OUTPUT_TOKENS,
@@ -139,14 +142,13 @@ def invoke(*, quick: bool) -> list[Row]:
     Measure `invoke`, on the caller's thread and in all.
     """
     model = FakeChat()
-    blocks = _measure(
-        lambda config: model.invoke(MESSAGES, config), calls=150, rounds=rounds_for(60, quick=quick)
-    )
+    rounds = rounds_for(80, quick=quick)
+    costs = _measure(lambda config: model.invoke(MESSAGES, config), NAMES, calls=20, rounds=rounds)
     caller = "LangChain invoke, caller's thread, extra"
     process = "LangChain invoke, process, extra"
     return [
-        extra_row("langchain-invoke", caller, blocks, "caller", gate=1.6),
-        extra_row("langchain-invoke", process, blocks, "process", gate=2),
+        extra_row("langchain-invoke", caller, costs, "caller", gate=1.6),
+        extra_row("langchain-invoke", process, costs, "process", gate=2),
     ]
 
 
@@ -160,12 +162,15 @@ def stream(*, quick: bool) -> list[Row]:
         for _ in model.stream(MESSAGES, config):
             pass
 
-    blocks = _measure(ask, calls=30, rounds=rounds_for(60, quick=quick))
+    rounds = rounds_for(80, quick=quick)
+    costs = _measure(ask, ("no-op", "ours"), calls=4, rounds=rounds)
     what = f"LangChain {TOKENS}-token stream, process, total"
-    return [total_row("langchain-stream", what, blocks, "ours", "no-op", gate=1.15)]
+    return [
+        total_row("langchain-stream", what, costs["ours"], costs["no-op"], 1.15, beside="no-op")
+    ]
 
 
-def _measure(ask: Ask, *, calls: int, rounds: int) -> Blocks:
+def _measure(ask: Ask, names: Sequence[str], *, calls: int, rounds: int) -> dict[str, Costs]:
     with stores() as where:
         configs = _configs(where)
 
@@ -175,9 +180,9 @@ def _measure(ask: Ask, *, calls: int, rounds: int) -> Blocks:
                 ask(config)
 
         counted = Counted(where, run, enter=lambda _: None)
-        blocks = measure(counted.subjects(), calls=calls, rounds=rounds)
+        costs = measure(counted.subjects(names), calls=calls, rounds=rounds, turns=TURNS)
         counted.check()
-    return blocks
+    return costs
 
 
 def _configs(where: Stores) -> Mapping[str, RunnableConfig]:

@@ -76,11 +76,12 @@ def completion(*, quick: bool) -> list[Row]:
     with stores() as where:
         loggers = _loggers(where)
         counted = Counted(where, _run, lambda name: _let_in(loggers[name]))
-        subjects = [each._replace(flush=_settle) for each in counted.subjects()]
-        blocks = measure(subjects, calls=1, rounds=rounds_for(1200, quick=quick), warm_up=50)
+        subjects = [each._replace(leave=_settle) for each in counted.subjects()]
+        rounds = rounds_for(60, quick=quick)
+        costs = measure(subjects, calls=1, rounds=rounds, turns=20)
         counted.check()
     what = "LiteLLM completion, caller's thread, extra"
-    return [extra_row("litellm", what, blocks, "caller", gate=1.5)]
+    return [extra_row("litellm", what, costs, "caller", gate=1.5)]
 
 
 def _loggers(where: Stores) -> Mapping[str, list[CustomLogger]]:

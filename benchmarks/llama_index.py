@@ -163,9 +163,10 @@ def chat(*, quick: bool) -> list[Row]:
                 llm.chat(MESSAGES)
 
         counted = Counted(where, run, enter)
-        blocks = measure(counted.subjects(), calls=100, rounds=rounds_for(80, quick=quick))
+        rounds = rounds_for(80, quick=quick)
+        costs = measure(counted.subjects(), calls=20, rounds=rounds, turns=5)
         counted.check()
-    return [extra_row("llama-index", "LlamaIndex chat, process, extra", blocks, "process", gate=2)]
+    return [extra_row("llama-index", "LlamaIndex chat, process, extra", costs, "process", gate=2)]
 
 
 def _handlers(where: Stores) -> Mapping[str, Handlers]:

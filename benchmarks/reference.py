@@ -15,6 +15,7 @@ from time import time_ns
 from typing import Any
 from uuid import uuid4
 
+THREAD = "limit-writer"
 BATCH_ROWS = 512
 # Nobody waits for a row; the thread wakes up this often for all that came.
 LINGER_S = 0.05
@@ -127,7 +128,7 @@ class Limit:
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.execute(CREATE)
-        threading.Thread(target=self._run, name="limit-writer", daemon=True).start()
+        threading.Thread(target=self._run, name=THREAD, daemon=True).start()
 
     def flush(self) -> None:
         """

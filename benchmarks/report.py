@@ -5,12 +5,12 @@ The table: one row for each promise of cost.
 import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from benchmarks.figures import Interval, differences, median_interval, ratio_interval
-from benchmarks.timing import Blocks
+from benchmarks.timing import Costs
 
 DISTRIBUTIONS = (
     "modeltrail",
@@ -27,6 +27,9 @@ beyond the same call without a handler; "process" is all threads until everythin
 limit: the least that a handler can do, a row of metadata into a queue and raw sqlite3 behind it;
 no-op: hears what ours hears and does nothing. ratio: ours to the first reference, in pairs.
 A gate holds for the upper bound; not resolved: an interval encloses the gate, or zero."""
+
+
+Clock = Literal["caller", "process"]
 
 
 class Row(NamedTuple):
@@ -68,34 +71,30 @@ class Row(NamedTuple):
         return "not resolved"
 
 
-def extra_row(name: str, what: str, blocks: Blocks, clock: str, gate: float) -> Row:
+def extra_row(name: str, what: str, costs: Mapping[str, Costs], clock: Clock, gate: float) -> Row:
     """
     Compare what our handler takes with what the limit takes, both beyond none.
-
-    Args:
-        clock: Field of `Block`.
     """
-    times = {subject: [getattr(each, clock) for each in blocks[subject]] for subject in blocks}
-    extras = {
-        subject: differences(values, times["none"])
-        for subject, values in times.items()
-        if subject != "none"
-    }
+    times: dict[str, list[float]] = {each: getattr(costs[each], clock) for each in costs}
+    none = times.pop("none")
+    extras = {subject: differences(values, none) for subject, values in times.items()}
     shown = {subject: median_interval(extras[subject]) for subject in ("limit", "no-op")}
     ratio = ratio_interval(extras["ours"], extras["limit"])
     return Row(name, what, "us", median_interval(extras["ours"]), shown, ratio, gate, is_ratio=True)
 
 
 def total_row(
-    name: str, what: str, blocks: Blocks, ours: str, reference: str, gate: float | None
+    name: str, what: str, ours: Costs, reference: Costs, gate: float | None, *, beside: str
 ) -> Row:
     """
     Compare what two subjects take in all.
+
+    Args:
+        beside: What the reference is called.
     """
-    first, second = ([each.process for each in blocks[subject]] for subject in (ours, reference))
-    shown = {reference: median_interval(second)}
-    ratio = ratio_interval(first, second)
-    return Row(name, what, "us", median_interval(first), shown, ratio, gate, is_ratio=True)
+    shown = {beside: median_interval(reference.process)}
+    ratio = ratio_interval(ours.process, reference.process)
+    return Row(name, what, "us", median_interval(ours.process), shown, ratio, gate, is_ratio=True)
 
 
 def time_row(

@@ -6,17 +6,20 @@ lost record cannot look like a fast one.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import modeltrail
+from benchmarks.reference import THREAD as LIMIT_THREAD
 from benchmarks.reference import Limit
 from benchmarks.timing import Subject, nothing
 from modeltrail.trail import Trail
 
+NAMES = ("none", "no-op", "limit", "ours")
+OUR_THREAD = "modeltrail-writer"
 FLUSH_TIMEOUT_S = 30
 
 SYSTEM = "You answer for the service desk of a small software company."
@@ -87,14 +90,15 @@ class Counted:
         self._where = where
         self._run = run
         self._enter = enter
-        self._made = {"none": 0, "no-op": 0, "limit": 0, "ours": 0}
+        self._made = dict.fromkeys(NAMES, 0)
         self._flushes = {"limit": where.limit.flush, "ours": where.flush}
+        self._threads = {"limit": (LIMIT_THREAD,), "ours": (OUR_THREAD,)}
 
-    def subjects(self) -> list[Subject]:
+    def subjects(self, names: Sequence[str] = NAMES) -> list[Subject]:
         """
-        Return the subjects.
+        Return the named subjects.
         """
-        return [self._subject(name) for name in self._made]
+        return [self._subject(name) for name in names]
 
     def check(self) -> None:
         """
@@ -114,4 +118,10 @@ class Counted:
             self._made[name] += calls
             self._run(name, calls)
 
-        return Subject(name, run, lambda: self._enter(name), self._flushes.get(name, nothing))
+        return Subject(
+            name,
+            run,
+            enter=lambda: self._enter(name),
+            flush=self._flushes.get(name, nothing),
+            threads=self._threads.get(name, ()),
+        )

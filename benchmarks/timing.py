@@ -2,17 +2,18 @@
 Blocks of calls, interleaved, in CPU time.
 
 All subjects of a comparison take turns in one process, forwards and then
-backwards, so that what drifts meanwhile (the machine's clock, its other work,
-the size of our own heap) falls on all of them alike. A block lasts some 50 ms,
-which is how often our writer looks while there is something to store: so a
-block's single flush costs what storing costs an application that calls without
-a pause.
+backwards, in blocks of a few milliseconds: the speed of a shared machine
+changes by a factor of two within tenths of a second, and must change for all
+of them alike.
+
+What a subject's own threads do behind the caller's back is read from their CPU
+clocks, so that it counts for that subject whenever it is done.
 """
 
 import gc
+import threading
 from collections.abc import Callable, Sequence
-from statistics import fmean
-from time import process_time, thread_time
+from time import clock_gettime, pthread_getcpuclockid, thread_time
 from typing import NamedTuple
 
 # As few as give a 95 % interval of a median at all.
@@ -34,48 +35,56 @@ class Subject(NamedTuple):
     Attributes:
         run: Makes so many calls.
         enter: Called before each block, not timed.
-        flush: Called after each block; returns when all of it is durable. Its
-            work, on whatever thread, counts for the process.
+        leave: Called after each block, not timed.
+        flush: Called after each round; returns when all of it is durable.
+        threads: Names of the threads that work for this subject alone.
     """
 
     name: str
     run: Callable[[int], None]
     enter: Callable[[], object] = nothing
-    flush: Callable[[], None] = nothing
+    leave: Callable[[], object] = nothing
+    flush: Callable[[], object] = nothing
+    threads: tuple[str, ...] = ()
 
 
-class Block(NamedTuple):
+class Costs(NamedTuple):
     """
-    What one call of a block took, in microseconds of CPU.
+    What a call took, in microseconds of CPU.
 
     Attributes:
-        caller: On the thread that called.
-        process: On all threads, until the block was durable.
+        caller: On the thread that called; one figure for each turn.
+        process: On all threads until it was durable; one for each round.
     """
 
-    caller: float
-    process: float
-
-
-Blocks = dict[str, list[Block]]
+    caller: list[float]
+    process: list[float]
 
 
 def measure(
-    subjects: Sequence[Subject], *, calls: int, rounds: int, warm_up: int = WARM_UP_ROUNDS
-) -> Blocks:
+    subjects: Sequence[Subject],
+    *,
+    calls: int,
+    rounds: int,
+    turns: int = 1,
+    warm_up: int = WARM_UP_ROUNDS,
+) -> dict[str, Costs]:
     """
-    Time the subjects in turns and return one block of each for every round.
+    Time the subjects in turns.
 
     Args:
-        calls: In each block; a round has two blocks of each subject.
+        calls: In each block; a turn has two blocks of each subject.
+        turns: In each round; at its end everything is flushed.
         warm_up: Rounds before, whose times are dropped.
     """
-    measured: Blocks = {subject.name: [] for subject in subjects}
-    for number in range(-warm_up, rounds):
-        for name, block in _round(subjects, calls).items():
-            if number >= 0:
-                measured[name].append(block)
-    return measured
+    for _ in range(warm_up):
+        _round(subjects, calls, turns)
+    costs = {subject.name: Costs([], []) for subject in subjects}
+    for _ in range(rounds):
+        for name, found in _round(subjects, calls, turns).items():
+            costs[name].caller.extend(found.caller)
+            costs[name].process.extend(found.process)
+    return costs
 
 
 def rounds_for(rounds: int, *, quick: bool) -> int:
@@ -85,21 +94,48 @@ def rounds_for(rounds: int, *, quick: bool) -> int:
     return max(FEWEST_ROUNDS, rounds // 6) if quick else rounds
 
 
-def _round(subjects: Sequence[Subject], calls: int) -> dict[str, Block]:
+def _round(subjects: Sequence[Subject], calls: int, turns: int) -> dict[str, Costs]:
+    before = {subject.name: _cpu_of(subject.threads) for subject in subjects}
+    callers: dict[str, list[float]] = {subject.name: [] for subject in subjects}
+    for _ in range(turns):
+        for name, seconds in _turn(subjects, calls).items():
+            callers[name].append(seconds)
+    costs = {}
+    for subject in subjects:
+        behind = _timed(subject.flush) + _cpu_of(subject.threads) - before[subject.name]
+        unit = MICROS / (2 * calls)
+        caller = callers[subject.name]
+        process = (sum(caller) + behind) * unit / turns
+        costs[subject.name] = Costs([seconds * unit for seconds in caller], [process])
+    return costs
+
+
+def _turn(subjects: Sequence[Subject], calls: int) -> dict[str, float]:
     there = {subject.name: _block(subject, calls) for subject in subjects}
     back = {subject.name: _block(subject, calls) for subject in reversed(subjects)}
-    return {name: Block(*map(fmean, zip(there[name], back[name], strict=True))) for name in there}
+    return {name: there[name] + back[name] for name in there}
 
 
-def _block(subject: Subject, calls: int) -> Block:
+def _block(subject: Subject, calls: int) -> float:
     subject.enter()
     gc.collect()
     # What there is now is collected no more: walking a whole framework's heap
     # between two blocks would take longer than the blocks.
     gc.freeze()
-    process, thread = process_time(), thread_time()
-    subject.run(calls)
-    thread = thread_time() - thread
-    subject.flush()
-    process = process_time() - process
-    return Block(thread * MICROS / calls, process * MICROS / calls)
+    seconds = _timed(lambda: subject.run(calls))
+    subject.leave()
+    return seconds
+
+
+def _timed(work: Callable[[], object]) -> float:
+    began = thread_time()
+    work()
+    return thread_time() - began
+
+
+def _cpu_of(names: tuple[str, ...]) -> float:
+    """
+    Return the CPU seconds of the threads of these names.
+    """
+    idents = (each.ident for each in threading.enumerate() if each.name in names)
+    return sum(clock_gettime(pthread_getcpuclockid(ident)) for ident in idents if ident)
