@@ -77,7 +77,7 @@ def completion(*, quick: bool) -> list[Row]:
         loggers = _loggers(where)
         counted = Counted(where, _run, lambda name: _let_in(loggers[name]))
         subjects = [each._replace(leave=_settle) for each in counted.subjects()]
-        rounds = rounds_for(60, quick=quick)
+        rounds = rounds_for(90, quick=quick)
         costs = measure(subjects, calls=1, rounds=rounds, turns=20)
         counted.check()
     what = "LiteLLM completion, caller's thread, extra"

@@ -22,11 +22,11 @@ DISTRIBUTIONS = (
 )
 HEADS = ("measured", "ours", "reference", "ratio", "gate", "verdict")
 NOTES = """\
-CPU time: median and 95 % interval of rounds in which all take turns in one process. "extra" is
-beyond the same call without a handler; "process" is all threads until everything is stored.
-limit: the least that a handler can do, a row of metadata into a queue and raw sqlite3 behind it;
-no-op: hears what ours hears and does nothing. ratio: ours to the first reference, in pairs.
-A gate holds for the upper bound; not resolved: an interval encloses the gate, or zero."""
+CPU time on one CPU: median and 95 % interval of rounds in which all take turns in one process.
+"extra" is beyond the same call without a handler; "process" is all threads until everything is
+stored. limit: the least that a handler can do, a row of metadata into a queue and raw sqlite3
+behind it; no-op: hears what ours hears and does nothing. ratio: ours to the first reference, in
+pairs. A gate holds for the upper bound; not resolved: an interval encloses the gate, or zero."""
 
 
 Clock = Literal["caller", "process"]
@@ -145,10 +145,8 @@ def surroundings() -> str:
     """
     known = ", ".join(f"{name} {version(name)}" for name in DISTRIBUTIONS)
     load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
-    return (
-        f"Python {platform.python_version()} on {os.cpu_count()} CPUs ({platform.machine()}); "
-        f"{known}; load average {load}"
-    )
+    cpus = f"one of {os.cpu_count()} CPUs ({platform.machine()})"
+    return f"Python {platform.python_version()} on {cpus}; {known}; load average {load}"
 
 
 def _cells(row: Row) -> tuple[str, ...]:

@@ -7,7 +7,8 @@ changes by a factor of two within tenths of a second, and must change for all
 of them alike.
 
 What a subject's own threads do behind the caller's back is read from their CPU
-clocks, so that it counts for that subject whenever it is done.
+clocks, so that it counts for that subject whenever it is done. That, and keeping
+to one CPU, takes Linux.
 """
 
 import gc
