@@ -21,13 +21,13 @@ from benchmarks.subjects import (
 )
 from benchmarks.timing import Subject, measure, rounds_for
 from modeltrail.capture import CapturePolicy
-from modeltrail.describe import Describer
 from modeltrail.ids import now_us, uuid7
-from modeltrail.integration import Recorder, Request, Response, Usage
+from modeltrail.integration import Recorder, Request, Response
 from modeltrail.keys import KEY_BYTES, Keys
 from modeltrail.record import CaptureMode
 from modeltrail.storage.frames import Sealer
 from modeltrail.storage.spool import Spool
+from modeltrail.tell import Teller
 
 KEYS = Keys(b"\x02" * KEY_BYTES)
 PROMPT_BYTES = 6_000
@@ -46,7 +46,7 @@ RESPONSE = Response(
     response_model=ANSWERED_BY,
     response_id="chatcmpl-1",
     finish_reasons=("stop",),
-    usage=Usage(input_tokens=INPUT_TOKENS, output_tokens=OUTPUT_TOKENS, source="provider"),
+    usage={"prompt_tokens": INPUT_TOKENS, "completion_tokens": OUTPUT_TOKENS},
     text=ANSWER,
 )
 
@@ -81,23 +81,23 @@ def invocation(*, quick: bool) -> list[Row]:
 
 def digest(*, quick: bool) -> list[Row]:
     """
-    Measure what describing a request costs more in mode `digest` than in `metadata`.
+    Measure what completing a request costs more in mode `digest` than in `metadata`.
     """
     modes: tuple[CaptureMode, ...] = ("metadata", "digest")
-    subjects = [_describing(mode) for mode in modes]
+    subjects = [_telling(mode) for mode in modes]
     costs = measure(subjects, calls=200, rounds=rounds_for(100, quick=quick))
     metadata, digest = (costs[mode].caller for mode in modes)
     what = f"digest of a {PROMPT_BYTES // 1000} kB prompt, caller's thread, over metadata mode"
     return [time_row("digest", what, differences(digest, metadata), gate=15)]
 
 
-def _describing(mode: CaptureMode) -> Subject:
-    describer = Describer(KEYS, CapturePolicy(mode), {}, lambda _: None)
+def _telling(mode: CaptureMode) -> Subject:
+    teller = Teller(KEYS, CapturePolicy(mode), {}, lambda _: None)
     text = (PROMPT * PROMPT_BYTES)[:PROMPT_BYTES]
     request = replace(REQUEST, messages=(("user", text),), prompt=None)
 
     def run(calls: int) -> None:
         for _ in range(calls):
-            describer.start(request)
+            teller.start(request)
 
     return Subject(mode, run)

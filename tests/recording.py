@@ -4,9 +4,16 @@ What tests of the core use to make calls without a framework.
 
 from typing import Any
 
-from modeltrail.integration import Recorder, Request, Response, read_usage
+from modeltrail.describe import columns_of
+from modeltrail.integration import Recorder, Request, Response
 from modeltrail.invocation import Invocation
+from modeltrail.keys import Keys
+from modeltrail.problems import Problems
 from modeltrail.record import Frame
+from modeltrail.storage.frames import Sealer, decode, encode, scan
+
+KEYS = Keys(bytes(32))
+SEALER = Sealer(KEYS.spool_key)
 
 USAGE = {"prompt_tokens": 14, "completion_tokens": 7}
 
@@ -33,7 +40,7 @@ def response(**changes: Any) -> Response:
     """
     given: dict[str, Any] = {
         "response_model": "gpt-4o-mini-2024-07-18",
-        "usage": read_usage(USAGE),
+        "usage": USAGE,
         "text": "Eight.",
         "finish_reasons": ("stop",),
     }
@@ -51,11 +58,25 @@ def make_call(recorder: Recorder, run_id: str = "run-1", **changes: Any) -> Invo
 
 class Frames(list[Frame]):
     """
-    A sink that keeps frames.
+    A sink that keeps frames as a spool gives them back.
+
+    Attributes:
+        problems: Those met while they are read.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.problems = Problems()
+
+    def append(self, frame: Frame) -> None:
+        """
+        Write a frame and read it again.
+        """
+        for found in scan(encode(frame, SEALER)):
+            super().append(decode(found, SEALER))
 
     def fields(self, place: int) -> dict[str, Any]:
         """
-        Return the columns of one frame.
+        Return the columns that one frame fills.
         """
-        return dict(self[place].fields)
+        return columns_of(self[place], KEYS, self.problems.note)

@@ -7,9 +7,31 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from recording import request, response
+from recording import response
 
 from modeltrail.invocation import Ending, Invocation
+
+KEY = ("test", "run-1")
+
+
+class Endings:
+    """
+    Enters endings into a list.
+    """
+
+    def __init__(self, ends: list[Ending]) -> None:
+        self._ends = ends
+
+    def close(self, _: Invocation, ending: Ending) -> None:
+        """
+        Enter an ending.
+        """
+        self._ends.append(ending)
+
+    def amend(self, *_: object) -> None:
+        """
+        Enter nothing.
+        """
 
 
 @pytest.fixture
@@ -25,9 +47,7 @@ def call(endings: list[Ending]) -> Invocation:
     """
     Start a call.
     """
-    return Invocation(
-        "id", 0, request(), close=lambda _, ending: endings.append(ending), amend=lambda *_: None
-    )
+    return Invocation("id", 0, KEY, Endings(endings))
 
 
 @pytest.mark.parametrize(
@@ -82,9 +102,7 @@ def test_many_threads_end_a_call_once() -> None:
     """Of many threads that end a call at once, one does."""
     for _ in range(50):
         ends: list[Ending] = []
-        call = Invocation(
-            "id", 0, request(), close=lambda _, ending, e=ends: e.append(ending), amend=print
-        )
+        call = Invocation("id", 0, KEY, Endings(ends))
         barrier = threading.Barrier(8)
 
         def end(call: Invocation = call, barrier: threading.Barrier = barrier) -> None:

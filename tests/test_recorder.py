@@ -2,6 +2,7 @@
 From calls to frames.
 """
 
+import os
 import uuid
 from typing import Any
 
@@ -10,11 +11,12 @@ from recording import Frames, make_call, request, response
 
 import modeltrail
 from modeltrail.capture import CapturePolicy
-from modeltrail.describe import CALLER_LIMIT_BYTES, TAGS_LIMIT_BYTES, canonical
 from modeltrail.ids import uuid7
 from modeltrail.keys import Keys
 from modeltrail.record import Frame, FrameKind
 from modeltrail.recorder import Recorder
+from modeltrail.storage.frames import OPEN_LIMIT_BYTES
+from modeltrail.tell import CALLER_LIMIT_BYTES, canonical
 
 KEYS = Keys(bytes(32))
 
@@ -22,7 +24,7 @@ KEYS = Keys(bytes(32))
 @pytest.fixture
 def frames() -> Frames:
     """
-    Keep frames.
+    Keep frames, written and read again.
     """
     return Frames()
 
@@ -92,7 +94,7 @@ def test_long_texts_are_left_to_the_writer(recorder: Recorder, frames: Frames) -
     messages = (("user", "x" * CALLER_LIMIT_BYTES),)
     make_call(recorder, messages=messages, prompt=None)
     assert frames[0].texts == {"input": canonical(messages)}
-    assert "input_digest" not in frames[0].fields
+    assert "input_digest" not in frames[0].facts
 
 
 def test_broken_text_is_counted_and_recorded(recorder: Recorder, frames: Frames) -> None:
@@ -132,8 +134,9 @@ def test_people_are_keyed(recorder: Recorder, frames: Frames) -> None:
 
 def test_free_tags_are_sorted_json(recorder: Recorder, frames: Frames) -> None:
     """Tags of other names are kept as JSON text."""
-    make_call(recorder, tags={"team": "berlin", "desk": 7, "list": [1, None]})
-    assert frames.fields(0)["tags"] == '{"desk":7,"list":[1,null],"team":"berlin"}'
+    make_call(recorder, tags={"team": "berlin", "desk": 2**64, "list": [1, None, {3: 4}], 5: "6"})
+    kept = '{"5":"6","desk":18446744073709551616,"list":[1,null,{"3":4}],"team":"berlin"}'
+    assert frames.fields(0)["tags"] == kept
 
 
 @pytest.mark.parametrize(
@@ -142,9 +145,11 @@ def test_free_tags_are_sorted_json(recorder: Recorder, frames: Frames) -> None:
         ({"odd": object()}, "tag-not-json"),
         ({"odd": {1: {2: object()}}}, "tag-not-json"),
         ({"odd": "\ud800"}, "tag-not-json"),
-        ({"feature": object()}, "tag-not-text"),
+        ({("odd",): 1}, "tag-not-json"),
+        ({"feature": object()}, "tag-not-json"),
         ({"feature": ["a"]}, "tag-not-text"),
-        ({"long": "x" * TAGS_LIMIT_BYTES}, "tags-too-long"),
+        ({"user": ["a"]}, "tag-not-text"),
+        ({"long": "x" * OPEN_LIMIT_BYTES}, "tags-too-long"),
     ],
 )
 def test_tags_that_do_not_fit_are_counted(
@@ -152,24 +157,64 @@ def test_tags_that_do_not_fit_are_counted(
 ) -> None:
     """A tag that cannot be kept is left out; the record is still there."""
     make_call(recorder, tags={"variant": "B", **tags})
-    assert frames.fields(0)["variant"] == "B"
-    assert not {"tags", "feature"} & frames.fields(0).keys()
-    assert recorder.problems.counts() == {problem: 1}
+    found = frames.fields(0)
+    assert found["variant"] == "B"
+    assert not {"tags", "feature", "user_ref"} & found.keys()
+    assert recorder.problems.counts() | frames.problems.counts() == {problem: 1}
 
 
-def test_lost_start_is_told_by_the_end(frames: Frames) -> None:
-    """If the start could not be written, the end frame carries it all."""
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"request_model": "x" * (OPEN_LIMIT_BYTES + 1)},
+        {"request_model": object()},
+    ],
+)
+def test_fields_that_do_not_fit_are_counted(
+    recorder: Recorder, frames: Frames, odd: dict[str, Any]
+) -> None:
+    """A field that cannot be written is left out; the record and its tags are still there."""
+    make_call(recorder, tags={"feature": "support"}, **odd)
+    found = frames.fields(0)
+    assert (found["framework"], found["run_id"], found["feature"]) == ("test", "run-1", "support")
+    assert not {"request_model", "messages", "prompt", "default_tags"} & found.keys()
+    assert recorder.problems.counts() == {"field-not-plain": 1}
+
+
+def test_usage_that_does_not_fit_is_counted(recorder: Recorder, frames: Frames) -> None:
+    """A report of usage that holds objects is left out, and its figures are unknown."""
+    call = recorder.start(request())
+    call.stop(response(usage={"prompt_tokens": 14, "details": object()}))
+    found = frames.fields(1)
+    assert (found["status"], found["finish_reasons"]) == ("ok", '["stop"]')
+    assert not {"input_tokens", "usage", "text", "tool_calls", "refusal"} & found.keys()
+    assert recorder.problems.counts() == {"field-not-plain": 1}
+
+
+def test_broken_name_is_mended(recorder: Recorder, frames: Frames) -> None:
+    """Lone surrogates in a field are replaced."""
+    make_call(recorder, request_model="a\ud800b")
+    assert frames.fields(0)["request_model"] == "a?b"
+
+
+def test_start_that_was_not_written_is_written_before_the_end(frames: Frames) -> None:
+    """When the disk has room again, the record of a call that began without is whole."""
+    full = [True]
 
     def sink(frame: Frame) -> None:
-        if frame.kind is FrameKind.START:
+        if full:
             raise OSError(28, "no space")
         frames.append(frame)
 
     recorder = Recorder(sink, KEYS, policy=CapturePolicy())
-    make_call(recorder)
-    assert frames.fields(0)["framework"] == "test"
+    call = recorder.start(request())
+    full.clear()
+    call.stop(response())
+    assert [frame.kind for frame in frames] == [FrameKind.START, FrameKind.END]
     assert frames.fields(0)["input_chars"] > 0
     assert recorder.problems.counts() == {"start-not-written": 1}
+    make_call(recorder)
+    assert len(frames) == 4
 
 
 def test_sink_that_raises_never_reaches_the_host() -> None:
@@ -204,6 +249,19 @@ def test_measurement_of_the_framework_wins(recorder: Recorder, frames: Frames) -
     call = recorder.start(request())
     call.stop(response(latency_us=5, time_to_first_chunk_us=2))
     assert (frames.fields(1)["latency_us"], frames.fields(1)["time_to_first_chunk_us"]) == (5, 2)
+
+
+def test_forked_child_repeats_no_id() -> None:
+    """A child's ids differ from its parent's, even those of the same moment and number."""
+    reading, writing = os.pipe()
+    if (child := os.fork()) == 0:
+        os.write(writing, uuid7(0).encode())
+        os._exit(0)
+    own = uuid7(0)
+    os.waitpid(child, 0)
+    assert os.read(reading, 36).decode()[-12:] != own[-12:]
+    for descriptor in (reading, writing):
+        os.close(descriptor)
 
 
 def test_ids_are_uuids_of_their_moment() -> None:

@@ -5,6 +5,7 @@ What of a call's content is kept, and what is never kept.
 import hashlib
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, get_args
 
@@ -105,10 +106,13 @@ def allowed_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """
     Keep the parameters that are on the list, drop None.
     """
+    if PARAMETERS.isdisjoint(parameters):
+        return {}
     known = PARAMETERS & parameters.keys()
     return {name: parameters[name] for name in known if isinstance(parameters[name], SCALARS)}
 
 
+@lru_cache(maxsize=256)  # parameters and tags of calls are mostly those of others before
 def without_secrets(text: str) -> str:
     """
     Replace what looks like a credential.

@@ -8,7 +8,7 @@ in a variable of our own, out of the logs.
 """
 
 from collections.abc import Mapping
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
@@ -18,9 +18,13 @@ from structlog import contextvars as structlog_contextvars
 SHARED_TAGS = ("feature", "segment", "experiment", "variant", "environment")
 # These do not: they name people, or only a record needs them.
 OWN_TAGS = ("phase", "propensity_ppm", "unit_type", "unit", "user", "session")
-TAG_NAMES = frozenset(SHARED_TAGS + OWN_TAGS)
 # Those of SHARED_TAGS that an experiment binds by itself.
 ASSIGNED_TAGS = frozenset({"experiment", "variant"})
+
+# structlog keeps each name in a variable of its own, where Ellipsis says that it is not bound.
+_VARIABLES = {
+    structlog_contextvars.STRUCTLOG_KEY_PREFIX + name: name for name in SHARED_TAGS + OWN_TAGS
+}
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _own: ContextVar[Mapping[str, Any]] = ContextVar("modeltrail_tags", default=_NOTHING)
@@ -88,7 +92,21 @@ def current_tags() -> dict[str, Any]:
     """
     Return the tags of this context, known names and free ones.
     """
-    shared = structlog_contextvars.get_contextvars()
-    found = {name: shared[name] for name in TAG_NAMES & shared.keys()} if shared else {}
+    # As structlog's `get_contextvars`, but without a copy of all that is bound: every
+    # model call asks.
+    found = {
+        _VARIABLES[variable.name]: value
+        for variable, value in copy_context().items()
+        if variable.name in _VARIABLES and value is not Ellipsis
+    }
     found.update(_own.get())
     return found
+
+
+def label(value: object) -> str | None:
+    """
+    Return a tag's value as the text that is kept of it; None if it is no label.
+    """
+    if isinstance(value, str):
+        return value
+    return str(value) if isinstance(value, int | float) else None

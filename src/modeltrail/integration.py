@@ -13,26 +13,21 @@ from urllib.parse import urlsplit
 
 from modeltrail.capture import allowed_parameters
 from modeltrail.invocation import Invocation
-from modeltrail.record import Operation, Request, Response, Tags, Usage
+from modeltrail.record import Operation, Request, Response, UsageSource
 from modeltrail.recorder import Recorder
-from modeltrail.usage import MISSING, read_usage, sourced
 
 __all__ = [
-    "MISSING",
     "HasRecorder",
     "Invocation",
     "Operation",
     "Recorder",
     "Request",
     "Response",
-    "Tags",
-    "Usage",
+    "UsageSource",
     "allowed_parameters",
     "error_code",
     "guarded",
     "provider_at",
-    "read_usage",
-    "sourced",
     "tags_from_metadata",
 ]
 
@@ -101,17 +96,19 @@ def tags_from_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
     Pick the tags out of the metadata that a framework carries for a call.
 
     Keys that start with `modeltrail_` win over the plain names that
-    applications use anyway; a prefixed key of another name is a free tag.
+    applications use anyway, and of these `user` over `user_id`; a prefixed key
+    of another name is a free tag.
     """
-    if not metadata:
-        return {}
-    tags = {
-        tag: metadata[name] for name, tag in PLAIN_NAMES.items() if metadata.get(name) is not None
-    }
-    for name, value in metadata.items():
-        if isinstance(name, str) and name.startswith(PREFIX):
-            tags[name.removeprefix(PREFIX)] = value
-    return tags
+    plain: dict[str, Any] = {}
+    prefixed: dict[str, Any] = {}
+    for name, value in (metadata or plain).items():
+        if (tag := PLAIN_NAMES.get(name)) is not None:
+            if value is not None and (name == tag or tag not in plain):
+                plain[tag] = value
+        elif isinstance(name, str) and name.startswith(PREFIX):
+            prefixed[name.removeprefix(PREFIX)] = value
+    plain.update(prefixed)
+    return plain
 
 
 # Where a provider answers, for clients that can be pointed elsewhere.

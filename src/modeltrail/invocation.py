@@ -2,11 +2,14 @@
 One model call in flight.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from time import perf_counter_ns
-from typing import Any, NamedTuple
+from typing import Any, Protocol
+from uuid import UUID
 
-from modeltrail.record import CaptureMode, Request, Response, Status
+from msgspec import Struct
+
+from modeltrail.record import CaptureMode, Response, Status
 
 # A failure that means: the caller gave up. By name, since the application's
 # event loop library need not be loaded here.
@@ -15,7 +18,7 @@ CANCELLATIONS = frozenset({"GeneratorExit", "CancelledError", "KeyboardInterrupt
 NO_RESPONSE = Response()
 
 
-class Ending(NamedTuple):
+class Ending(Struct, frozen=True):
     """
     How a call ended.
 
@@ -31,8 +34,23 @@ class Ending(NamedTuple):
     error_code: str | None = None
 
 
-Close = Callable[["Invocation", Ending], None]
-Amend = Callable[["Invocation", Mapping[str, Any]], None]
+Key = tuple[str, str | UUID]
+
+
+class Book(Protocol):
+    """
+    Where calls are entered.
+    """
+
+    def close(self, call: "Invocation", ending: Ending) -> None:
+        """
+        Enter how a call ended.
+        """
+
+    def amend(self, call: "Invocation", columns: Mapping[str, Any]) -> None:
+        """
+        Enter a fact that came after the end.
+        """
 
 
 class Invocation:
@@ -45,30 +63,26 @@ class Invocation:
     Attributes:
         id: The call's id in the trail.
         started_at_us: Microseconds UTC.
-        request: What was known at the start.
+        key: What the framework knows it by: its name and its id of the run.
         capture_mode: How much of its content is kept.
     """
 
     __slots__ = (
-        "_amend",
-        "_close",
+        "_book",
         "_first_chunk_us",
         "_started_ns",
         "_turns",
         "capture_mode",
         "id",
-        "request",
+        "key",
         "started_at_us",
     )
 
-    def __init__(
-        self, id: str, started_at_us: int, request: Request, *, close: Close, amend: Amend
-    ) -> None:
+    def __init__(self, id: str, started_at_us: int, key: Key, book: Book) -> None:
         self.id = id
         self.started_at_us = started_at_us
-        self.request = request
-        self._close = close
-        self._amend = amend
+        self.key = key
+        self._book = book
         self._started_ns = perf_counter_ns()
         self._first_chunk_us: int | None = None
         self.capture_mode: CaptureMode = "metadata"
@@ -136,7 +150,8 @@ class Invocation:
         End because no end was ever seen; the latency stays unknown.
         """
         if self._take_turn():
-            self._close(self, Ending("incomplete", NO_RESPONSE, None, self._first_chunk_us))
+            unseen = Ending("incomplete", NO_RESPONSE, None, self._first_chunk_us)
+            self._book.close(self, unseen)
 
     def amend(self, why: str, **columns: Any) -> None:
         """
@@ -146,7 +161,7 @@ class Invocation:
             why: What told it.
             columns: Columns of the record.
         """
-        self._amend(self, {"why": why, **columns})
+        self._book.amend(self, {"why": why, **columns})
 
     def _end(
         self,
@@ -157,15 +172,15 @@ class Invocation:
     ) -> None:
         if self._take_turn():
             elapsed = self._elapsed_us()
-            self._close(
-                self,
-                Ending(status, response, elapsed, self._first_chunk_us, error_type, error_code),
-            )
+            first = self._first_chunk_us
+            self._book.close(self, Ending(status, response, elapsed, first, error_type, error_code))
 
     def _take_turn(self) -> bool:
+        if not self._turns:
+            return False
         try:
             return self._turns.pop()
-        except IndexError:
+        except IndexError:  # another thread was faster
             return False
 
     def _elapsed_us(self) -> int:

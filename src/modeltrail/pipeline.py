@@ -22,6 +22,7 @@ EVENT = "model_call"
 # People stay out of log lines, even as references.
 _NOT_MIRRORED = frozenset({"unit_ref", "user_ref", "session_ref"})
 _DIGESTS = ("input_digest", "output_digest", "prompt_digest")
+_is_text = str.__instancecheck__  # of a class, so that `filter` calls it without a frame
 _FREE_TEXTS = ("parameters", "tags", "error_code")
 
 
@@ -30,8 +31,8 @@ def scrub(logger: WrappedLogger, name: str, event_dict: EventDict) -> EventDict:
     Replace what no column takes, and credentials in the free fields.
     """
     # One look at all texts together, since hardly ever one of them needs more.
-    texts = "".join([value for value in event_dict.values() if type(value) is str])
-    if not (texts.isascii() and texts.isprintable()):
+    texts = "".join(filter(_is_text, event_dict.values()))
+    if "\0" in texts or not texts.isascii():
         for field, value in event_dict.items():
             if isinstance(value, str):
                 event_dict[field] = storable(value)
@@ -85,28 +86,46 @@ class Pipeline:
         mirror: WrappedLogger | None = None,
         problems: Problems,
     ) -> None:
-        self._processors = (*DEFAULT_PROCESSORS, *processors)
+        self._processors = tuple(processors)
         self._mirror = mirror
         self._problems = problems
         self._logger = structlog.get_logger("modeltrail")
 
-    def run(self, columns: Mapping[str, Any]) -> dict[str, Any] | None:
+    def run(self, columns: Mapping[str, Any], **more: Any) -> dict[str, Any] | None:
         """
         Process a record's columns; None if a processor dropped the record.
+
+        Args:
+            more: Further columns.
+
+        Returns:
+            The columns in a dict of their own.
         """
-        event_dict: EventDict = {"event": EVENT, **columns}
+        event_dict: EventDict = {"event": EVENT, **columns, **more}
+        for processor in DEFAULT_PROCESSORS:
+            self._run_own(processor, event_dict)
         for processor in self._processors:
             try:
                 event_dict = _as_dict(processor(self._logger, "info", dict(event_dict)))
             except structlog.DropEvent:
                 return None
             except Exception as error:
-                self._problems.note("processor-failed", error)
-                event_dict.pop("tags", None)
+                self._fail(event_dict, error)
         if self._mirror is not None:
             self._reflect(event_dict)
         del event_dict["event"]
-        return dict(event_dict)
+        return event_dict if type(event_dict) is dict else dict(event_dict)
+
+    def _run_own(self, processor: Processor, event_dict: EventDict) -> None:
+        # Ours change the dict in place, and need no copy to be safe from one another.
+        try:
+            processor(self._logger, "info", event_dict)
+        except Exception as error:
+            self._fail(event_dict, error)
+
+    def _fail(self, event_dict: EventDict, error: Exception) -> None:
+        self._problems.note("processor-failed", error)
+        event_dict.pop("tags", None)
 
     def _reflect(self, event_dict: EventDict) -> None:
         fields = {
@@ -144,7 +163,7 @@ def _cost_of(event_dict: EventDict) -> Cost:
 
 
 def _usage_of(event_dict: EventDict) -> Usage:
-    found = {name: event_dict.get(name) for name in USAGE_COLUMNS}
+    found = {name: event_dict[name] for name in USAGE_COLUMNS if name in event_dict}
     detail = event_dict.get("usage_detail")
     return Usage(
         **found,

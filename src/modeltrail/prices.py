@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from modeltrail.record import CostSource, Operation, Usage
 
 if TYPE_CHECKING:
-    from genai_prices.types import ModelInfo, ModelPrice, Provider
+    from genai_prices.types import ModelInfo, ModelPrice
 
 MILLION = 1_000_000
 
@@ -88,11 +88,10 @@ def price(
     found = _find(provider, model)
     if found is None:
         return UNPRICED
+    info, price_id = found
     at = datetime.fromtimestamp(at_us / MILLION, UTC)
-    dollars = _dollars(usage, found[1].get_prices(at))
-    if dollars is None:
-        return UNPRICED
-    return Cost(_nano(dollars), "genai-prices", _price_id(found, provider))
+    dollars = _dollars(usage, info.get_prices(at))
+    return UNPRICED if dollars is None else Cost(_nano(dollars), "genai-prices", price_id)
 
 
 def _is_complete(usage: Usage, operation: Operation) -> bool:
@@ -102,20 +101,19 @@ def _is_complete(usage: Usage, operation: Operation) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def _find(provider: str | None, model: str) -> "tuple[Provider, ModelInfo] | None":
-    from genai_prices import data_snapshot
+def _find(provider: str | None, model: str) -> "tuple[ModelInfo, str] | None":
+    """
+    Return what is known of a model, and the id of its price.
+    """
+    from genai_prices import __version__, data_snapshot
 
     try:
-        return data_snapshot.get_snapshot().find_provider_model(model, None, provider, None)
+        snapshot = data_snapshot.get_snapshot()
+        company, info = snapshot.find_provider_model(model, None, provider, None)
     except LookupError:
         return None
-
-
-def _price_id(found: "tuple[Provider, ModelInfo]", provider: str | None) -> str:
-    from genai_prices import __version__
-
     by = "" if provider else ":by-model-name"
-    return f"genai-prices:{__version__}:{found[0].id}/{found[1].id}{by}"
+    return info, f"genai-prices:{__version__}:{company.id}/{info.id}{by}"
 
 
 def _dollars(usage: Usage, model_price: "ModelPrice") -> Decimal | None:

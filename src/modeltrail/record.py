@@ -5,11 +5,12 @@ Everything here is frozen and does no I/O. Numbers carry their unit in their
 name; None means "not reported", never zero.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import IntEnum
 from typing import Annotated, Any, Literal, NamedTuple
+from uuid import UUID
 
 from msgspec import Meta, Struct
 
@@ -76,18 +77,20 @@ class Tags(Struct, frozen=True, kw_only=True):
     extra: Mapping[str, Any] = {}
 
 
-class Request(Struct, frozen=True, kw_only=True):
+class Request(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
     What is known of a call when it starts.
 
     Attributes:
-        run_id: The framework's own id of the call; with `framework` it finds
-            the call again when its end is announced.
+        run_id: The framework's own id of the call, in the framework's own
+            type; with `framework` it finds the call again when its end is
+            announced.
         messages: The input as (role, text) pairs. Never stored as such: the
             capture policy decides what remains of it.
         prompt: The part of the input that the application wrote itself, such
             as the system prompt; its digest groups calls by template.
-        parameters: Allow-listed parameters of the request, JSON-able.
+        parameters: Parameters of the request. Only those of an allow-list
+            are kept (`modeltrail.capture.PARAMETERS`).
         tags: What the framework was given for this very call, by the names
             of `Tags`, any other name being a free tag.
         default_tags: Tags that the framework's own words suggest; those of
@@ -97,9 +100,9 @@ class Request(Struct, frozen=True, kw_only=True):
     framework: str
     framework_version: str
     operation: Operation
-    run_id: str
+    run_id: str | UUID
     trace_id: str | None = None
-    parent_id: str | None = None
+    parent_id: str | UUID | None = None
     provider: str | None = None
     request_model: str | None = None
     deployment: str | None = None
@@ -108,17 +111,20 @@ class Request(Struct, frozen=True, kw_only=True):
     is_fallback: bool | None = None
     shadow: bool | None = None
     parameters: Mapping[str, Any] = {}
-    messages: tuple[tuple[str, str], ...] = ()
+    messages: Sequence[tuple[str, str]] = ()
     prompt: str | None = None
     tags: Mapping[str, Any] = {}
     default_tags: Mapping[str, Any] = {}
 
 
-class Response(Struct, frozen=True, kw_only=True):
+class Response(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
     What is known of a call when it ends, well or badly.
 
     Attributes:
+        usage: What the provider or the framework reported, in a dialect that
+            `modeltrail.usage` knows, what is nested in it as plain dicts.
+        usage_source: Where it comes from, unless it is the provider's.
         text: The text of the answer; what is left of it decides the capture
             policy. None if it is unknown, "" if the answer was empty.
         tool_calls: (name, arguments as JSON text) pairs.
@@ -137,10 +143,11 @@ class Response(Struct, frozen=True, kw_only=True):
     system_fingerprint: str | None = None
     service_tier: str | None = None
     deployment: str | None = None
-    finish_reasons: tuple[str, ...] = ()
-    usage: Usage | None = None
+    finish_reasons: Sequence[str] = ()
+    usage: Mapping[str, Any] | None = None
+    usage_source: UsageSource | None = None
     text: str | None = None
-    tool_calls: tuple[tuple[str, str], ...] = ()
+    tool_calls: Sequence[tuple[str, str]] = ()
     refusal: bool = False
     cache_hit: bool | None = None
     streaming: bool | None = None
@@ -275,7 +282,9 @@ class Frame(NamedTuple):
         id: The call's id; of an outcome or event, its own.
         started_at_us: When the call started (of an outcome or event: when it
             was), microseconds UTC.
-        fields: Columns of the record that this frame knows.
+        told: What a framework told, its texts taken out; `modeltrail.describe`
+            turns it into columns. Read from a spool, it is a plain dict.
+        facts: Columns of the record as they are.
         texts: Texts too long to be digested on the caller's thread, by the
             names `input`, `prompt` and `output`. The spool seals them.
     """
@@ -283,8 +292,11 @@ class Frame(NamedTuple):
     kind: FrameKind
     id: str
     started_at_us: int
-    fields: Mapping[str, Any]
+    told: Request | Response | Mapping[str, Any]
+    facts: Mapping[str, Any]
     texts: Mapping[str, bytes] | None = None
 
 
+# Takes a frame, or raises: TypeError, ValueError or RecursionError if there is
+# something in it that cannot be written, any other error if nothing can be written now.
 Sink = Callable[[Frame], None]

@@ -5,15 +5,22 @@ Hands frames to a callable and knows nothing of where they go.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
+from uuid import UUID
 
 from modeltrail.capture import CapturePolicy
-from modeltrail.describe import Describer
 from modeltrail.ids import now_us, uuid7
-from modeltrail.invocation import Ending, Invocation
+from modeltrail.invocation import Ending, Invocation, Key
 from modeltrail.keys import Keys
+from modeltrail.plain import plain
 from modeltrail.problems import Problems
 from modeltrail.record import Frame, FrameKind, Request, Sink
+from modeltrail.tell import Teller
+
+START, END = FrameKind.START, FrameKind.END
+# What a sink raises of a frame that holds something that cannot be written.
+UNWRITABLE = (TypeError, ValueError, RecursionError)
 
 
 class Recorder:
@@ -46,11 +53,11 @@ class Recorder:
         self.sink = sink
         self.problems = problems or Problems()
         self._keys = keys
-        self._describer = Describer(keys, policy, defaults or {}, self.problems.note)
+        self._teller = Teller(keys, policy, defaults or {}, self.problems.note)
         self._clock_us = clock_us
-        self._open: dict[tuple[str, str], Invocation] = {}
-        # Columns of calls whose start could not be written: their end says them.
-        self._unsaid: dict[str, dict[str, Any]] = {}
+        self._open: dict[Key, Invocation] = {}
+        # Starts that could not be written: they are tried again before their end.
+        self._unwritten: dict[str, Frame] = {}
 
     def start(self, request: Request) -> Invocation:
         """
@@ -62,17 +69,17 @@ class Recorder:
         if (known := self._open.get(key)) is not None:
             return known
         started_at_us = self._clock_us()
-        call = Invocation(
-            uuid7(started_at_us), started_at_us, request, close=self._close, amend=self._amend
-        )
-        columns, texts = self._describer.start(request)
-        call.capture_mode = columns["capture_mode"]
+        call = Invocation(uuid7(started_at_us), started_at_us, key, self)
+        told, facts, texts = self._teller.start(request)
+        call.capture_mode = facts["capture_mode"]
         self._open[key] = call
-        if not self._send(Frame(FrameKind.START, call.id, started_at_us, columns, texts)):
-            self._unsaid[call.id] = columns
+        frame = Frame(START, call.id, started_at_us, told, facts, texts)
+        if not self._send(frame):
+            # What cannot be written of it was counted now, and is not tried again.
+            self._unwritten[call.id] = frame._replace(told=plain(told, lambda _: None))
         return call
 
-    def find(self, framework: str, run_id: str) -> Invocation | None:
+    def find(self, framework: str, run_id: str | UUID) -> Invocation | None:
         """
         Return the open call of a framework's run, None if there is none.
         """
@@ -99,7 +106,7 @@ class Recorder:
         Drop the open calls without a word: after a fork they are the parent's.
         """
         self._open.clear()
-        self._unsaid.clear()
+        self._unwritten.clear()
 
     def ref(self, value: object) -> str:
         """
@@ -116,21 +123,31 @@ class Recorder:
         """
         now = self._clock_us()
         id = uuid7(now)
-        return id if self._send(Frame(kind, id, now, columns)) else None
+        return id if self._send(Frame(kind, id, now, {}, columns)) else None
 
-    def _close(self, call: Invocation, ending: Ending) -> None:
-        self._open.pop((call.request.framework, call.request.run_id), None)
-        columns, texts = self._describer.end(ending, call.capture_mode)
-        if self._unsaid and (unsaid := self._unsaid.pop(call.id, None)):
-            columns = unsaid | columns
-        self._send(Frame(FrameKind.END, call.id, call.started_at_us, columns, texts))
+    def close(self, call: Invocation, ending: Ending) -> None:
+        """
+        Enter how a call ended; called by the call itself.
+        """
+        self._open.pop(call.key, None)
+        if self._unwritten and (start := self._unwritten.pop(call.id, None)):
+            with suppress(Exception):  # counted already
+                self.sink(start)
+        told, facts, texts = self._teller.end(ending, call.capture_mode)
+        self._send(Frame(END, call.id, call.started_at_us, told, facts, texts))
 
-    def _amend(self, call: Invocation, columns: Mapping[str, Any]) -> None:
-        self._send(Frame(FrameKind.AMEND, call.id, call.started_at_us, columns))
+    def amend(self, call: Invocation, columns: Mapping[str, Any]) -> None:
+        """
+        Enter a fact that came after the end; called by the call itself.
+        """
+        self._send(Frame(FrameKind.AMEND, call.id, call.started_at_us, {}, columns))
 
     def _send(self, frame: Frame) -> bool:
         try:
-            self.sink(frame)
+            try:
+                self.sink(frame)
+            except UNWRITABLE:
+                self.sink(frame._replace(told=plain(frame.told, self.problems.note)))
         except Exception as error:
             self.problems.note(f"{frame.kind.name.lower()}-not-written", error)
             return False

@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 import modeltrail
 from modeltrail.__main__ import main
 from modeltrail.cli.app import app
-from modeltrail.integration import Response, Usage
+from modeltrail.integration import Response
 from modeltrail.trail import Trail
 
 # 2026-09-21 14:13:20 UTC.
@@ -99,7 +99,7 @@ def filled(url: str) -> str:
         )
         second = request("run-2", request_model="house-model", tags={"feature": "support"})
         trail.recorder.start(second).stop(
-            Response(usage=Usage(input_tokens=5, output_tokens=2), latency_us=1_200_000)
+            Response(usage={"prompt_tokens": 5, "completion_tokens": 2}, latency_us=1_200_000)
         )
         third = request("run-3", tags={"feature": "extract", "experiment": "e", "variant": "B"})
         trail.recorder.start(third).fail(RateLimitError("slow down"), code="429")
@@ -129,7 +129,7 @@ def add_unit(
     tags = {"experiment": "exp", "variant": variant, "unit_type": "user", "unit": unit}
     tags |= {"propensity_ppm": HALF}
     call = trail.recorder.start(request(unit, tags={**tags, **more}))
-    usage = Usage(input_tokens=base, output_tokens=base // 10, source="provider")
+    usage = {"prompt_tokens": base, "completion_tokens": base // 10}
     ended = response(usage=usage, latency_us=base * 1000)
     if failed:
         call.fail(RateLimitError(), ended, code="429")

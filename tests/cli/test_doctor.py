@@ -15,6 +15,7 @@ from recording import make_call, request
 import modeltrail
 from modeltrail.cli import checks
 from modeltrail.storage import Store
+from modeltrail.storage.spool import VERSION
 
 
 def findings(cli: Any) -> dict[str, dict[str, Any]]:
@@ -90,7 +91,7 @@ def test_spools_of_the_dead_and_of_others_are_told(
     """Calls that wait for the next process are counted, and left to it."""
     with modeltrail.open(url) as trail:
         place = trail.store.spool_folder()
-    (place / "0123.v1.lock").touch()
+    (place / f"0123.v{VERSION}.lock").touch()
     (place / "4567.v9.lock").touch()
     before = folder()
     found = findings(cli)

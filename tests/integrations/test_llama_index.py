@@ -661,7 +661,7 @@ def test_broken_sink_never_breaks_a_call(trail: Trail, provider: LocalProvider) 
 
 def test_unreadable_answer_is_counted_and_incomplete(monkeypatch: pytest.MonkeyPatch) -> None:
     """A failure of ours is counted and leaves the call incomplete, never open or half told."""
-    monkeypatch.setattr("modeltrail_llama_index.answer.read_usage", lambda _: 1 / 0)
+    monkeypatch.setattr("modeltrail_llama_index.answer.tool_calls_of", lambda _: 1 / 0)
     with capture_records() as trail, instrument(trail):
         assert OwnModel().complete(PROMPT).text == "yes"
     assert only(trail).status == "incomplete"

@@ -36,16 +36,16 @@ def clock() -> Clock:
 @pytest.fixture
 def assembly(clock: Clock) -> Assembly:
     """
-    Make an assembly whose long texts give a fixed fact.
+    Make an assembly for which a frame fills the columns of its facts.
     """
-    return Assembly(lambda frame: {"late": sorted(frame.texts or ())}, clock)
+    return Assembly(lambda frame: dict(frame.facts), clock)
 
 
 def take(assembly: Assembly, kind: FrameKind, offset: int, id: str = "a", **columns: Any) -> None:
     """
     Let it take a frame.
     """
-    assembly.take(Frame(kind, id, 1, columns), Position(0, offset))
+    assembly.take(Frame(kind, id, 1, {}, columns), Position(0, offset))
 
 
 def ripe(assembly: Assembly, **options: Any) -> list[dict[str, Any]]:
@@ -100,13 +100,6 @@ def test_spool_is_needed_from_the_first_unfinished_call(assembly: Assembly) -> N
     take(assembly, FrameKind.END, 30, id="b", status="ok")
     list(assembly.ripe(all_ended=True))
     assert assembly.needed_from is None
-
-
-def test_long_texts_give_their_facts(assembly: Assembly) -> None:
-    """Texts left to the writer are turned into columns."""
-    assembly.take(Frame(FrameKind.START, "a", 1, {}, {"input": b"..."}), Position(0, 0))
-    assembly.take(Frame(FrameKind.END, "a", 1, {"status": "ok"}), Position(0, 9))
-    assert ripe(assembly, all_ended=True) == [{"late": ["input"], "status": "ok"}]
 
 
 def test_outcomes_and_events_pass_by(assembly: Assembly) -> None:

@@ -10,7 +10,6 @@ from recording import make_call, request, response
 from sqlalchemy import text
 
 from modeltrail.capture import CapturePolicy
-from modeltrail.describe import CALLER_LIMIT_BYTES, canonical
 from modeltrail.errors import StoreUnavailableError
 from modeltrail.keys import Keys
 from modeltrail.pipeline import Pipeline
@@ -22,6 +21,7 @@ from modeltrail.storage.drain import Drain, WriterIdentity
 from modeltrail.storage.frames import Sealer
 from modeltrail.storage.rows import Batch
 from modeltrail.storage.spool import Orphan, Spool, orphans
+from modeltrail.tell import CALLER_LIMIT_BYTES, canonical
 
 KEYS = Keys(bytes(32))
 
@@ -180,7 +180,7 @@ def test_dropped_records_are_counted_in_the_trail(tmp_path: Path, store: Store) 
 
 def test_end_without_a_start_is_dropped_and_counted(line: Line) -> None:
     """Half a record never looks whole."""
-    line.spool.append(Frame(FrameKind.END, "0" * 36, 1, {"status": "ok"}))
+    line.spool.append(Frame(FrameKind.END, "0" * 36, 1, {}, {"status": "ok"}))
     line.drain.step(all_ended=True)
     assert line.rows("call") == []
     assert line.drain.drops == {"record-not-valid": 1}
@@ -189,7 +189,7 @@ def test_end_without_a_start_is_dropped_and_counted(line: Line) -> None:
 def test_frame_of_nobody_is_passed_over(line: Line, tmp_path: Path) -> None:
     """A frame that cannot be read, such as one sealed with another key, costs itself only."""
     other = Spool(tmp_path / "other", "x", Sealer(b"\1" * 32))
-    other.append(Frame(FrameKind.START, "id", 1, {}, {"input": b"[]"}))
+    other.append(Frame(FrameKind.START, "id", 1, {}, {}, {"input": b"[]"}))
     alien = next((tmp_path / "other").glob("*.spool")).read_bytes()
     next(line.spool.folder.glob("*.spool")).write_bytes(alien)
     make_call(line.recorder)

@@ -22,7 +22,7 @@ def frame(number: int, size: int = 10) -> Frame:
     """
     Return a numbered frame of about a size.
     """
-    return Frame(FrameKind.END, str(number), number, {"text": "x" * size})
+    return Frame(FrameKind.END, str(number), number, {}, {}, {"text": b"x" * size})
 
 
 def read_all(tail: Tail) -> list[int]:
@@ -30,8 +30,8 @@ def read_all(tail: Tail) -> list[int]:
     Return the numbers of all frames that can be read now.
     """
     found: list[int] = []
-    while payloads := tail.read():
-        found += [int(decode(payload, SEALER).id) for _, payload in payloads]
+    while read := tail.read():
+        found += [int(decode(each, SEALER).id) for _, each in read]
     return found
 
 
@@ -62,7 +62,7 @@ def test_files_are_private(spool: Spool) -> None:
 
 def test_segments_rotate_and_go(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
     """A full segment is followed by the next; committed ones are removed, the needed kept."""
-    monkeypatch.setattr(spools, "SEGMENT_BYTES", 300)
+    monkeypatch.setattr(spools, "SEGMENT_BYTES", 400)
     tail = Tail(spool)
     for number in range(12):
         spool.append(frame(number, size=100))
@@ -143,10 +143,10 @@ def test_committed_spool_leaves_nothing(spool: Spool) -> None:
 
 def test_spool_of_another_version_is_left_alone(spool: Spool) -> None:
     """What a newer version left is reported and not touched."""
-    (spool.folder / "other.v2.lock").touch()
-    (spool.folder / "other.000000.v2.spool").write_bytes(b"future")
+    (spool.folder / "other.v9.lock").touch()
+    (spool.folder / "other.000000.v9.spool").write_bytes(b"future")
     assert list(orphans(spool.folder)) == []
-    assert foreign(spool.folder) == ["other.v2.lock"]
+    assert foreign(spool.folder) == ["other.v9.lock"]
 
 
 def test_unwritable_folder_fails_with_the_remedy(tmp_path: Path) -> None:

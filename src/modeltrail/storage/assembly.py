@@ -16,7 +16,7 @@ from modeltrail.storage.spool import Position
 # How long an ended call waits for late facts, seconds.
 HOLD_S = 0.25
 
-Finish = Callable[[Frame], Mapping[str, Any]]
+Describe = Callable[[Frame], dict[str, Any]]
 
 
 class Late(NamedTuple):
@@ -64,12 +64,12 @@ class Assembly:
     Joins the frames of one spool.
 
     Args:
-        finish: Returns the columns that a frame's long texts give.
+        describe: Returns the columns that a frame fills.
         clock: Seconds, monotonic.
     """
 
-    def __init__(self, finish: Finish, clock: Callable[[], float]) -> None:
-        self._finish = finish
+    def __init__(self, describe: Describe, clock: Callable[[], float]) -> None:
+        self._describe = describe
         self._clock = clock
         self._open: dict[str, Draft] = {}
         self._held: OrderedDict[str, tuple[float, Draft]] = OrderedDict()
@@ -129,19 +129,18 @@ class Assembly:
         return bool(self._held)
 
     def _start(self, frame: Frame, position: Position) -> None:
-        columns = {**frame.fields, **self._facts(frame)}
+        columns = self._describe(frame)
         self._open[frame.id] = Draft(frame.id, frame.started_at_us, position, columns, [])
 
     def _end(self, frame: Frame, position: Position) -> None:
         draft = self._open.pop(frame.id, None)
         if draft is None:
             draft = Draft(frame.id, frame.started_at_us, position, {}, [])
-        draft.columns.update(frame.fields)
-        draft.columns.update(self._facts(frame))
+        draft.columns.update(self._describe(frame))
         self._held[frame.id] = (self._clock(), draft)
 
     def _amend(self, frame: Frame, position: Position) -> None:
-        columns = dict(frame.fields)
+        columns = dict(frame.facts)
         why = columns.pop("why", None)
         late = Late(frame.id, frame.started_at_us, position, columns, why)
         held = self._held.get(frame.id)
@@ -153,7 +152,4 @@ class Assembly:
             draft.amended.append(late)
 
     def _other(self, frame: Frame, _: Position) -> None:
-        self.others.append(Other(frame.kind, frame.id, frame.started_at_us, frame.fields))
-
-    def _facts(self, frame: Frame) -> Mapping[str, Any]:
-        return self._finish(frame) if frame.texts else {}
+        self.others.append(Other(frame.kind, frame.id, frame.started_at_us, frame.facts))

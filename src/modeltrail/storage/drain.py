@@ -13,12 +13,12 @@ from typing import Any
 
 import msgspec
 
+from modeltrail.describe import columns_of
 from modeltrail.ids import now_us, uuid7
 from modeltrail.keys import Keys
 from modeltrail.pipeline import Pipeline
 from modeltrail.problems import Problems
-from modeltrail.record import Frame, FrameKind
-from modeltrail.shape import output_format
+from modeltrail.record import FrameKind
 from modeltrail.storage import frames, rows
 from modeltrail.storage.assembly import Assembly, Draft, Late, Other
 from modeltrail.storage.frames import Sealer
@@ -83,7 +83,7 @@ class Drain:
         self._writer = writer
         self._problems = problems
         self._tail = Tail(spool)
-        self._assembly = Assembly(lambda frame: late_facts(frame, keys), monotonic)
+        self._assembly = Assembly(lambda frame: columns_of(frame, keys, problems.note), monotonic)
         self._batch = Batch.empty()
         self._unreported: Counter[str] = Counter()
 
@@ -119,6 +119,13 @@ class Drain:
         self._assembly.settle()
 
     @property
+    def is_behind(self) -> bool:
+        """
+        Whether there is more to read than the last step took.
+        """
+        return self._tail.is_behind
+
+    @property
     def is_holding(self) -> bool:
         """
         Whether ended calls wait for late facts.
@@ -126,14 +133,14 @@ class Drain:
         return self._assembly.is_holding
 
     def _read(self) -> bool:
-        payloads = self._tail.read()
-        for position, payload in payloads:
+        read = self._tail.read()
+        for position, found in read:
             try:
-                self._assembly.take(frames.decode(payload, self._sealer), position)
+                self._assembly.take(frames.decode(found, self._sealer), position)
             except Exception as error:
                 self._problems.note("frame-not-readable", error)
                 self._drop("frame-not-readable")
-        return bool(payloads)
+        return bool(read)
 
     def _collect(self, *, all_ended: bool) -> None:
         drafts = list(self._assembly.ripe(all_ended=all_ended))
@@ -154,18 +161,17 @@ class Drain:
 
     def _add_call(self, draft: Draft) -> None:
         columns = self._pipeline.run(
-            {
-                **draft.columns,
-                "id": draft.id,
-                "started_at_us": draft.started_at_us,
-                "origin": self._place(draft.position),
-            }
+            draft.columns,
+            id=draft.id,
+            started_at_us=draft.started_at_us,
+            origin=self._place(draft.position),
         )
         if columns is None:
             self._drop("processor")
             return
+        columns.update(self._writer.stamp())
         try:
-            record = rows.record_from({**columns, **self._writer.stamp()}, self._problems)
+            record = rows.record_from(columns, self._problems)
         except msgspec.ValidationError as error:
             self._problems.note("record-not-valid", error)
             self._drop("record-not-valid")
@@ -218,15 +224,3 @@ class Drain:
 
     def _place(self, position: Position) -> str:
         return f"{self._spool.origin}:{position.segment}:{position.offset}"
-
-
-def late_facts(frame: Frame, keys: Keys) -> dict[str, Any]:
-    """
-    Return the digests and the shape of texts too long for the caller's thread.
-    """
-    texts = frame.texts or {}
-    facts: dict[str, Any] = {f"{name}_digest": keys.digest(data) for name, data in texts.items()}
-    if (output := texts.get("output")) is not None:
-        (_, text), *calls = msgspec.json.decode(output)
-        facts["output_format"] = output_format(text, tool_calls=bool(calls))
-    return facts

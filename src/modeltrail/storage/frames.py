@@ -1,8 +1,10 @@
 """
 Frames as bytes: how the spool's files are read and written.
 
-A frame is a header (magic, length, CRC-32) and a MessagePack array. Texts in
-it are sealed, so that a spool left on a disk gives away no content.
+A frame is a header and a payload: an array in JSON, since whatever can be
+written so can be read again, whatever an application has for tags, and behind
+it what texts there are, sealed, so that a spool left on a disk gives away no
+content.
 """
 
 import os
@@ -18,13 +20,16 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from modeltrail.errors import KeyMismatchError
 from modeltrail.record import Frame, FrameKind
 
-MAGIC = b"mtF1"
-HEADER = struct.Struct(">4sII")
+MAGIC = b"mtF2"
+# Magic, the lengths of the payload and of its JSON, CRC-32 of the payload begun with the latter.
+HEADER = struct.Struct(">4sIII")
 NONCE_BYTES = 12
+# What is not sealed is labels and numbers; more of them is a mistake of somebody's.
+OPEN_LIMIT_BYTES = 24 * 1024
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(
-    tuple[int, str, int, dict[str, Any], bytes | None]  # kind, id, time, columns, sealed texts
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(
+    tuple[FrameKind, str, int, dict[str, Any], dict[str, Any]]  # as a Frame, but for its texts
 ).decode
 
 
@@ -41,7 +46,8 @@ class Sealer:
         Encrypt the texts of one call; they open only for the same call id.
         """
         nonce = os.urandom(NONCE_BYTES)
-        return nonce + self._cipher.encrypt(nonce, _encode(dict(texts)), id.encode())
+        plain = msgspec.msgpack.encode(texts)
+        return nonce + self._cipher.encrypt(nonce, plain, id.encode())
 
     def open(self, sealed: bytes, id: str) -> dict[str, bytes]:
         """
@@ -65,33 +71,43 @@ class Found(NamedTuple):
     Attributes:
         offset: Where it starts.
         end: Where the next one starts.
+        open: The JSON.
+        sealed: The texts, b"" if there are none.
     """
 
     offset: int
     end: int
-    payload: bytes
+    open: bytes
+    sealed: bytes
 
 
 def encode(frame: Frame, sealer: Sealer) -> bytes:
     """
     Return a frame's bytes, header included.
-    """
-    sealed = sealer.seal(frame.texts, frame.id) if frame.texts else None
-    payload = _encode((int(frame.kind), frame.id, frame.started_at_us, frame.fields, sealed))
-    return HEADER.pack(MAGIC, len(payload), zlib.crc32(payload)) + payload
-
-
-def decode(payload: bytes, sealer: Sealer) -> Frame:
-    """
-    Read a frame's payload.
 
     Raises:
-        msgspec.DecodeError, ValueError: It is no frame of this version.
+        TypeError, ValueError, RecursionError: It holds
+            something that cannot be written, or too much.
+    """
+    payload = _encode(frame[:-1])
+    if (length := len(payload)) > OPEN_LIMIT_BYTES:
+        raise ValueError(f"{length} bytes are too much for the labels of a call")
+    if frame.texts:
+        payload += sealer.seal(frame.texts, frame.id)
+    return HEADER.pack(MAGIC, len(payload), length, zlib.crc32(payload, length)) + payload
+
+
+def decode(found: Found, sealer: Sealer) -> Frame:
+    """
+    Read a frame.
+
+    Raises:
+        msgspec.DecodeError: It is no frame of this version.
         KeyMismatchError: Its texts were sealed with another key.
     """
-    kind, id, started_at_us, columns, sealed = _decode(payload)
-    texts = sealer.open(sealed, id) if sealed else None
-    return Frame(FrameKind(kind), id, started_at_us, columns, texts)
+    kind, id, started_at_us, told, facts = _decode(found.open)
+    texts = sealer.open(found.sealed, id) if found.sealed else None
+    return Frame(kind, id, started_at_us, told, facts, texts)
 
 
 def scan(data: bytes) -> Iterator[Found]:
@@ -115,8 +131,11 @@ def _frame_at(data: bytes, start: int) -> Found | None:
     body = start + HEADER.size
     if body > len(data):
         return None
-    _, length, checksum = HEADER.unpack_from(data, start)
-    payload = data[body : body + length]
-    if len(payload) < length or zlib.crc32(payload) != checksum:
+    _, length, open_length, checksum = HEADER.unpack_from(data, start)
+    end = body + length
+    payload = data[body:end]
+    if end > len(data) or zlib.crc32(payload, open_length) != checksum:
         return None
-    return Found(start, body + length, payload)
+    if open_length == length:
+        return Found(start, end, payload, b"")
+    return Found(start, end, payload[:open_length], payload[open_length:])

@@ -25,7 +25,7 @@ from modeltrail.storage.frames import Found, Sealer
 
 SEGMENT_BYTES = 8 * 1024 * 1024
 READ_BYTES = 1024 * 1024
-VERSION = 1
+VERSION = 2
 
 
 class Position(NamedTuple):
@@ -125,6 +125,8 @@ class Spool:
 
         Raises:
             OSError: The disk did not take it.
+            TypeError, ValueError, RecursionError: It holds
+                something that cannot be written.
         """
         data = frames.encode(frame, self._sealer)
         while not self.segment.append(data):
@@ -216,30 +218,35 @@ class Tail:
 
     Attributes:
         position: All before it was read.
+        is_behind: Whether there was more than the last `read` returned.
     """
 
     def __init__(self, spool: Spool | Orphan) -> None:
         self._spool = spool
-        self._numbers = segment_numbers(spool.folder, spool.origin)
-        self.position = Position(self._numbers[0] if self._numbers else 0, 0)
+        numbers = segment_numbers(spool.folder, spool.origin)
+        self.position = Position(numbers[0] if numbers else 0, 0)
+        self.is_behind = bool(numbers)
         self._kept_from = self.position.segment
 
-    def read(self) -> list[tuple[Position, bytes]]:
+    def read(self) -> list[tuple[Position, Found]]:
         """
-        Return the next payloads, about a megabyte, and where each stood.
+        Return the next frames, about a megabyte, and where each stood.
 
         Nothing is returned when there is nothing yet.
         """
         segment, offset = self.position
         # Asked before reading: what a final segment holds now, it holds for good.
         final = self._spool.is_final(segment)
-        found = self._read_at(segment, offset)
+        found, is_all = self._read_at(segment, offset)
+        self.is_behind = final or not is_all
         if found:
             self.position = Position(segment, offset + found[-1].end)
         elif final and (following := self._after(segment)) is not None:
             self.position = Position(following, 0)
             return self.read()
-        return [(Position(segment, offset + each.offset), each.payload) for each in found]
+        elif final:
+            self.is_behind = False
+        return [(Position(segment, offset + each.offset), each) for each in found]
 
     def release(self, keep_from: int) -> None:
         """
@@ -250,24 +257,35 @@ class Tail:
             path.unlink(missing_ok=True)
         self._kept_from = max(self._kept_from, keep_from)
 
-    def _read_at(self, segment: int, offset: int) -> list[Found]:
+    def _read_at(self, segment: int, offset: int) -> tuple[list[Found], bool]:
+        """
+        Return the next frames of a segment, and whether they are all that it has now.
+        """
         path = _segment_path(self._spool.folder, self._spool.origin, segment)
-        wanted = READ_BYTES
         try:
-            with path.open("rb") as file:
-                while True:
-                    file.seek(offset)
-                    data = file.read(wanted)
-                    found = list(frames.scan(data))
-                    if found or len(data) < wanted:
-                        return found
-                    wanted *= 4  # one frame is longer than this
+            descriptor = os.open(path, os.O_RDONLY)
         except FileNotFoundError:
-            return []
+            return [], True
+        try:
+            return _read_frames(descriptor, offset)
+        finally:
+            os.close(descriptor)
 
     def _after(self, segment: int) -> int | None:
         numbers = segment_numbers(self._spool.folder, self._spool.origin)
         return min((number for number in numbers if number > segment), default=None)
+
+
+def _read_frames(descriptor: int, offset: int) -> tuple[list[Found], bool]:
+    left = os.fstat(descriptor).st_size - offset
+    wanted = READ_BYTES
+    while left > 0:
+        data = os.pread(descriptor, min(wanted, left), offset)
+        found = list(frames.scan(data))
+        if found or len(data) >= left:
+            return found, len(data) >= left
+        wanted *= 4  # one frame is longer than this
+    return [], True
 
 
 def orphans(folder: Path) -> Iterator[Orphan]:

@@ -92,7 +92,7 @@ class Writer:
                 wait = FIRST_LOOK_S
             else:
                 wait = min(wait * 2, IDLE_LOOK_S)
-            if not busy:
+            if not (busy and self.drain.is_behind):
                 self._wake.wait(wait)
                 self._wake.clear()
 

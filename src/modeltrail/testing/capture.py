@@ -8,13 +8,15 @@ from time import monotonic
 from typing import Any
 
 from modeltrail.capture import CapturePolicy, policy_from
+from modeltrail.describe import columns_of
 from modeltrail.keys import KEY_BYTES, Keys
 from modeltrail.pipeline import Pipeline
 from modeltrail.problems import Problems
 from modeltrail.record import CallRecord, CaptureMode, Frame
 from modeltrail.recorder import Recorder
+from modeltrail.storage import frames
 from modeltrail.storage.assembly import Assembly
-from modeltrail.storage.drain import late_facts
+from modeltrail.storage.frames import Sealer
 from modeltrail.storage.rows import record_from
 from modeltrail.storage.spool import Position
 
@@ -35,7 +37,10 @@ class CapturedTrail:
             self._take, keys, policy=policy, defaults=tags, problems=self.problems
         )
         self._pipeline = Pipeline(problems=self.problems)
-        self._assembly = Assembly(lambda frame: late_facts(frame, keys), monotonic)
+        self._sealer = Sealer(keys.spool_key)
+        self._assembly = Assembly(
+            lambda frame: columns_of(frame, keys, self.problems.note), monotonic
+        )
         self._records: list[CallRecord] = []
 
     @property
@@ -44,13 +49,17 @@ class CapturedTrail:
         The calls that have ended so far, in the order of their ends.
         """
         for draft in self._assembly.ripe(all_ended=True):
-            columns = {**draft.columns, "id": draft.id, "started_at_us": draft.started_at_us}
-            if (processed := self._pipeline.run(columns)) is not None:
-                self._records.append(record_from(processed, self.problems))
+            columns = self._pipeline.run(
+                draft.columns, id=draft.id, started_at_us=draft.started_at_us
+            )
+            if columns is not None:
+                self._records.append(record_from(columns, self.problems))
         return list(self._records)
 
     def _take(self, frame: Frame) -> None:
-        self._assembly.take(frame, Position(0, 0))
+        # As through a spool: what cannot be written there cannot be captured, either.
+        for found in frames.scan(frames.encode(frame, self._sealer)):
+            self._assembly.take(frames.decode(found, self._sealer), Position(0, 0))
 
 
 @contextmanager

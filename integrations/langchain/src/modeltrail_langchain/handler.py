@@ -10,7 +10,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import LLMResult
 
-from modeltrail.integration import HasRecorder, Invocation, Request, error_code, guarded
+from modeltrail.integration import HasRecorder, Invocation, error_code, guarded
 from modeltrail_langchain import translate
 from modeltrail_langchain.open_calls import OpenCalls
 from modeltrail_langchain.translate import FRAMEWORK, Serialized
@@ -60,7 +60,7 @@ class TrailCallbackHandler(BaseCallbackHandler):
         """
         asked = translate.chat_messages(messages)
         request = translate.request("chat", asked, serialized, run_id=run_id, **event)
-        self._start(run_id, request)
+        self._calls.begin(run_id, self._recorder.start(request))
 
     @guarded
     def on_llm_start(
@@ -71,7 +71,7 @@ class TrailCallbackHandler(BaseCallbackHandler):
         """
         asked = translate.text_messages(prompts)
         request = translate.request("text_completion", asked, serialized, run_id=run_id, **event)
-        self._start(run_id, request)
+        self._calls.begin(run_id, self._recorder.start(request))
 
     def on_llm_new_token(
         self, /, token: str | Sequence[Any], *, run_id: UUID, chunk: object = None, **_: Any
@@ -80,7 +80,8 @@ class TrailCallbackHandler(BaseCallbackHandler):
         Note the first piece of an answer.
         """
         # Called for each piece: what is left unguarded here is a look-up.
-        if run_id in self._calls.waiting:
+        waiting = self._calls.waiting
+        if waiting and run_id in waiting:
             self._note_piece(run_id, token, chunk)
 
     @guarded
@@ -125,11 +126,6 @@ class TrailCallbackHandler(BaseCallbackHandler):
         # A copied model, chain or config goes on recording in the same trail.
         return self
 
-    def _start(self, run_id: UUID, request: Request) -> None:
-        # A run that is known already was announced by another handler of this trail.
-        if self._find(run_id) is None:
-            self._calls.begin(run_id, self._recorder.start(request))
-
     @guarded
     def _note_piece(self, run_id: UUID, token: str | Sequence[Any], chunk: object) -> None:
         has_content = translate.has_content(token, chunk)
@@ -138,7 +134,7 @@ class TrailCallbackHandler(BaseCallbackHandler):
             call.first_chunk()
 
     def _find(self, run_id: UUID) -> Invocation | None:
-        return self._recorder.find(FRAMEWORK, str(run_id))
+        return self._recorder.find(FRAMEWORK, run_id)
 
     def _end(self, run_id: UUID) -> Invocation | None:
         self._calls.end(run_id)

@@ -3,6 +3,7 @@ What the handler must remember of calls in flight, and nothing longer.
 """
 
 import asyncio
+from asyncio import _get_running_loop
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -57,7 +58,7 @@ class OpenCalls:
         self.waiting.add(run_id)
         if len(self.waiting) > self._recorder.open_calls:
             self._forget_settled()
-        if (task := _current_task()) is not None:
+        if (task := _current_task()) is not None and run_id not in self._watches:
             watch = Watch(task, partial(self._task_done, run_id, call))
             self._watches[run_id] = watch
             task.add_done_callback(watch.on_done)
@@ -79,13 +80,13 @@ class OpenCalls:
         Forget a call that has ended, so that a long task gathers nothing.
         """
         self.waiting.discard(run_id)
-        if (watch := self._watches.pop(run_id, None)) is not None:
+        if self._watches and (watch := self._watches.pop(run_id, None)) is not None:
             watch.task.remove_done_callback(watch.on_done)
 
     def _forget_settled(self) -> None:
         # Calls that were ended by the trail because LangChain never told of their end.
         for run_id in list(self.waiting):
-            if self._recorder.find(FRAMEWORK, str(run_id)) is None:
+            if self._recorder.find(FRAMEWORK, run_id) is None:
                 self.waiting.discard(run_id)
 
     @guarded
@@ -99,7 +100,5 @@ class OpenCalls:
 
 
 def _current_task() -> Task | None:
-    try:
-        return asyncio.current_task()
-    except RuntimeError:  # no event loop in this thread
-        return None
+    # Asked for first, since without a loop the other would raise, at many times the price.
+    return asyncio.current_task() if _get_running_loop() is not None else None

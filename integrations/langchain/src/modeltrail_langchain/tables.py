@@ -4,12 +4,13 @@ Where LangChain and its partner packages keep what a record needs.
 
 # LangChain's words for who speaks; a ChatMessage brings a role of its own.
 ROLES = {"human": "user", "ai": "assistant", "AIMessageChunk": "assistant"}
-# Field of Response -> where it stands in `llm_output` or `response_metadata`, first wins.
+# What stands in `llm_output` or `response_metadata` -> field of Response, the last wins.
 RESPONSE_FIELDS = {
-    "response_model": ("model_name", "model"),
-    "response_id": ("id",),
-    "system_fingerprint": ("system_fingerprint",),
-    "service_tier": ("service_tier",),
+    "model": "response_model",
+    "model_name": "response_model",
+    "id": "response_id",
+    "system_fingerprint": "system_fingerprint",
+    "service_tier": "service_tier",
 }
 # How providers call it: OpenAI, Anthropic, OpenAI's Responses API, Ollama, Bedrock.
 FINISH_REASONS = ("finish_reason", "stop_reason", "status", "done_reason", "stopReason")

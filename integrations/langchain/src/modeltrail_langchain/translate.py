@@ -8,7 +8,8 @@ changes a generation later, when its response cache serves it again.
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from importlib.metadata import version
 from typing import Any
 from uuid import UUID
@@ -26,11 +27,7 @@ from modeltrail.integration import (
     Operation,
     Request,
     Response,
-    Usage,
-    allowed_parameters,
     provider_at,
-    read_usage,
-    sourced,
     tags_from_metadata,
 )
 from modeltrail_langchain.tables import (
@@ -44,9 +41,9 @@ from modeltrail_langchain.tables import (
 FRAMEWORK = "langchain"
 VERSION = version("langchain-core")
 
-Chunk = (ChatGenerationChunk, GenerationChunk)
 Serialized = Mapping[str, Any] | None
-Messages = tuple[tuple[str, str], ...]
+Messages = list[tuple[str, str]]
+NOTHING: Mapping[str, Any] = {}
 
 
 def request(
@@ -64,20 +61,20 @@ def request(
     """
     Translate the start of a call.
     """
-    facts, parameters = metadata or {}, invocation_params or {}
+    facts, parameters = metadata or NOTHING, invocation_params or NOTHING
     word = facts.get("ls_provider")
     return Request(
         framework=FRAMEWORK,
         framework_version=VERSION,
         operation=operation,
-        run_id=str(run_id),
-        parent_id=str(parent_run_id) if parent_run_id else None,
+        run_id=run_id,
+        parent_id=parent_run_id,
         provider=provider_at(_endpoint(serialized, word), word),
         request_model=_model(parameters, facts),
-        attempt=_attempt(tags or ()),
-        parameters=allowed_parameters(parameters),
+        attempt=_attempt(tags) if tags else None,
+        parameters=parameters,
         messages=messages,
-        prompt="\n".join(text for role, text in messages if role == "system") or None,
+        prompt="\n".join([text for role, text in messages if role == "system"]) or None,
         tags=_tags(facts),
         default_tags=_default_tags(facts),
     )
@@ -87,14 +84,18 @@ def chat_messages(batches: Sequence[Sequence[BaseMessage]]) -> Messages:
     """
     Copy the messages of a chat: one pair for each part and each tool call.
     """
-    return tuple(pair for batch in batches for message in batch for pair in _pairs(message))
+    pairs: Messages = []
+    for batch in batches:
+        for message in batch:
+            _add_pairs(pairs, message)
+    return pairs
 
 
 def text_messages(prompts: Sequence[str]) -> Messages:
     """
     Copy the prompt of a text completion.
     """
-    return tuple(("user", prompt) for prompt in prompts)
+    return [("user", prompt) for prompt in prompts]
 
 
 def has_content(token: str | Sequence[Any], chunk: object) -> bool:
@@ -118,14 +119,15 @@ def response(result: LLMResult, run_id: UUID, *, streaming: bool) -> Response:
     """
     candidates = result.generations[0] if result.generations else []
     messages = _messages(candidates)
-    is_hit = _is_cache_hit(result, messages, run_id)
     usage = _usage(result, messages)
+    is_hit = _is_cache_hit(result, messages, usage, run_id)
     return Response(
         **_facts(result, messages),
         **_content(candidates, messages),
-        usage=sourced(usage, "cache") if is_hit else usage,
+        usage=usage,
+        usage_source="cache" if is_hit else None,
         cache_hit=is_hit or None,
-        streaming=streaming or any(isinstance(each, Chunk) for each in candidates),
+        streaming=streaming or any(map(_is_chunk, map(type, candidates))),
     )
 
 
@@ -138,7 +140,7 @@ def partial_response(result: LLMResult | None, *, streaming: bool) -> Response:
     provider's id of the request is read.
     """
     lists = result.generations if result else []
-    arrived = [each for each in (lists[0] if lists else []) if isinstance(each, Chunk)]
+    arrived = [each for each in (lists[0] if lists else []) if _is_chunk(type(each))]
     told = _messages(lists[-1]) if lists else []
     request_id = told[0].response_metadata.get("request_id") if told else None
     if result is None or not arrived:
@@ -154,7 +156,8 @@ def partial_response(result: LLMResult | None, *, streaming: bool) -> Response:
 
 
 def _endpoint(serialized: Serialized, word: str | None) -> str | None:
-    base_url: str | None = ((serialized or {}).get("kwargs") or {}).get("openai_api_base")
+    made_with = (serialized or NOTHING).get("kwargs") or NOTHING
+    base_url: str | None = made_with.get("openai_api_base")
     if base_url is None and word == "openai":
         # The openai client obeys it without LangChain's knowledge.
         return os.environ.get("OPENAI_BASE_URL")
@@ -188,16 +191,17 @@ def _default_tags(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {} if thread is None else {"session": str(thread)}
 
 
-def _pairs(message: BaseMessage) -> Iterator[tuple[str, str]]:
-    role = message.role if isinstance(message, ChatMessage) else message.type
-    role = ROLES.get(role, role)
-    if isinstance(message.content, str):
-        yield role, message.content
+def _add_pairs(pairs: Messages, message: BaseMessage) -> None:
+    role = message.type
+    role = ROLES.get(role) or (message.role if isinstance(message, ChatMessage) else role)
+    content = message.content
+    if isinstance(content, str):
+        pairs.append((role, content))
     else:
-        for part in message.content:
-            yield role, _part_text(part)
-    for name, arguments in _tool_calls(message):
-        yield role, _json({"name": name, "arguments": arguments})
+        pairs.extend([(role, _part_text(part)) for part in content])
+    if role == "assistant":
+        for name, arguments in _tool_calls(message):
+            pairs.append((role, _json({"name": name, "arguments": arguments})))
 
 
 def _part_text(part: object) -> str:
@@ -209,13 +213,12 @@ def _part_text(part: object) -> str:
     return str(part.get("text", "")) if kind == "text" else f"[{kind}]"
 
 
-def _tool_calls(message: BaseMessage) -> Iterator[tuple[str, str]]:
+def _tool_calls(message: BaseMessage) -> list[tuple[str, str]]:
     if not isinstance(message, AIMessage):
-        return
-    for call in message.tool_calls:
-        yield call["name"], _json(call["args"])
-    for invalid in message.invalid_tool_calls:
-        yield invalid["name"] or "", invalid["args"] or ""
+        return []
+    calls = [(call["name"], _json(call["args"])) for call in message.tool_calls]
+    invalid = [(call["name"] or "", call["args"] or "") for call in message.invalid_tool_calls]
+    return calls + invalid
 
 
 def _json(value: object) -> str:
@@ -230,57 +233,70 @@ def _has_tool_call(chunk: object) -> bool:
     )
 
 
+@lru_cache(maxsize=256)
+def _is_chunk(kind: type) -> bool:
+    # `isinstance` of pydantic's classes takes microseconds where it is not true.
+    return issubclass(kind, ChatGenerationChunk | GenerationChunk)
+
+
 def _messages(candidates: Sequence[Generation]) -> list[BaseMessage]:
     return [each.message for each in candidates if isinstance(each, ChatGeneration)]
 
 
 def _facts(result: LLMResult, messages: Sequence[BaseMessage]) -> dict[str, Any]:
-    sources = [result.llm_output or {}, *(each.response_metadata for each in messages[:1])]
-    return {field: _first(sources, names) for field, names in RESPONSE_FIELDS.items()}
+    told = messages[0].response_metadata if messages else NOTHING
+    if result.llm_output:
+        told = {**told, **result.llm_output}
+    return {
+        field: value
+        for name, field in RESPONSE_FIELDS.items()
+        if (value := told.get(name)) is not None
+    }
 
 
 def _content(candidates: Sequence[Generation], messages: Sequence[BaseMessage]) -> dict[str, Any]:
     refusals = [text for each in messages if (text := each.additional_kwargs.get("refusal"))]
-    reasons = (_finish_reason(each) for each in candidates)
     return {
         "text": "\n".join([each.text for each in candidates if each.text] or refusals),
-        "tool_calls": tuple(call for each in messages for call in _tool_calls(each)),
+        "tool_calls": [call for each in messages for call in _tool_calls(each)],
         "refusal": bool(refusals),
-        "finish_reasons": tuple(reason for reason in reasons if reason),
+        "finish_reasons": [reason for each in candidates if (reason := _finish_reason(each))],
     }
 
 
 def _finish_reason(candidate: Generation) -> str | None:
-    sources = [candidate.generation_info or {}]
-    sources += [each.response_metadata for each in _messages([candidate])]
-    reason: str | None = _first(sources, FINISH_REASONS)
-    return reason
-
-
-def _first(sources: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Any:
-    for source in sources:
-        for name in names:
-            if (value := source.get(name)) is not None:
-                return value
+    info = candidate.generation_info
+    if info and (reason := _reason_in(info)) is not None:
+        return reason
+    if isinstance(candidate, ChatGeneration):
+        return _reason_in(candidate.message.response_metadata)
     return None
 
 
-def _usage(result: LLMResult, messages: Sequence[BaseMessage]) -> Usage:
+def _reason_in(told: Mapping[str, Any]) -> str | None:
+    for name in FINISH_REASONS:
+        if (value := told.get(name)) is not None:
+            return str(value)
+    return None
+
+
+def _usage(result: LLMResult, messages: Sequence[BaseMessage]) -> Mapping[str, Any] | None:
     # Every candidate repeats the usage of the whole call: it is counted once.
-    reported = _usage_metadata(messages) or (result.llm_output or {}).get("token_usage")
-    return read_usage(reported if isinstance(reported, Mapping) else None)
+    if messages and isinstance(message := messages[0], AIMessage) and message.usage_metadata:
+        # A plain dict, for all that its type says.
+        reported: Any = message.usage_metadata
+    else:
+        reported = (result.llm_output or NOTHING).get("token_usage")
+    return reported if isinstance(reported, dict) else None
 
 
-def _usage_metadata(messages: Sequence[BaseMessage]) -> Mapping[str, Any]:
-    if messages and isinstance(messages[0], AIMessage):
-        return messages[0].usage_metadata or {}
-    return {}
-
-
-def _is_cache_hit(result: LLMResult, messages: Sequence[BaseMessage], run_id: UUID) -> bool:
+def _is_cache_hit(
+    result: LLMResult,
+    messages: Sequence[BaseMessage],
+    usage: Mapping[str, Any] | None,
+    run_id: UUID,
+) -> bool:
     # LangChain replays the first call's message, bearing that call's id, at no cost.
-    return (
-        not result.llm_output
-        and _usage_metadata(messages).get("total_cost") == 0
-        and str(run_id) not in (messages[0].id or "")
-    )
+    if result.llm_output or not usage or usage.get("total_cost") != 0 or not messages:
+        return False
+    return str(run_id) not in (messages[0].id or "")

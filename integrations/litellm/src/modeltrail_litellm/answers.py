@@ -12,7 +12,7 @@ from typing import Any, TypeGuard
 from litellm.litellm_core_utils.redact_messages import should_redact_message_logging
 from litellm.types.utils import EmbeddingResponse, ModelResponse, TextCompletionResponse
 
-from modeltrail.integration import MISSING, Response, Usage, read_usage, sourced
+from modeltrail.integration import Response, UsageSource
 from modeltrail_litellm.tables import (
     OPERATIONS,
     REDACTED,
@@ -30,6 +30,7 @@ HIDDEN = {"content": REDACTED}
 
 Answer = ModelResponse | TextCompletionResponse | EmbeddingResponse
 Payload = Mapping[str, Any]
+Reported = Mapping[str, Any]
 
 
 def is_disconnect(details: Details) -> bool:
@@ -99,8 +100,8 @@ def _response(
     answer: object,
     times: Mapping[str, Any],
 ) -> Response:
-    usage = _usage(details, reported)
-    if usage.input_tokens is None:
+    usage, usage_source = _usage(details, reported)
+    if usage is None:
         cost = None  # LiteLLM has priced nothing, or what it has estimated
     return Response(
         **_facts(told),
@@ -109,6 +110,7 @@ def _response(
         response_model=_answered_by(answer) or told.get("model"),
         provider_request_id=_request_id(headers),
         usage=usage,
+        usage_source=usage_source,
         cache_hit=is_cache_hit(details) or None,
         cost_reported_nanousd=None if cost is None else round(cost * NANO),
     )
@@ -171,24 +173,24 @@ def _times(details: Details, payload: Payload, started_at_us: int) -> dict[str, 
     return times
 
 
-def _usage(details: Details, reported: Mapping[str, Any]) -> Usage:
+def _usage(details: Details, reported: Reported) -> tuple[Reported | None, UsageSource | None]:
     # LiteLLM writes zeros where the provider reported nothing: no call has an empty input.
     if not reported.get("prompt_tokens"):
-        return MISSING
+        return None, None
     if OPERATIONS.get(details["call_type"]) == "embeddings":
-        return read_usage({**reported, "completion_tokens": None})
+        return {**reported, "completion_tokens": None}, None
     if is_cache_hit(details):
-        return sourced(read_usage(reported), "cache")
+        return reported, "cache"
     if details.get("stream") is True and not _has_details(reported):
         return _undetailed(details, reported)
-    return read_usage(reported)
+    return reported, None
 
 
 def _has_details(reported: Mapping[str, Any]) -> bool:
     return any(reported.get(name) is not None for name in REPORTED_DETAILS)
 
 
-def _undetailed(details: Details, reported: Mapping[str, Any]) -> Usage:
+def _undetailed(details: Details, reported: Reported) -> tuple[Reported | None, UsageSource | None]:
     """
     Read the bare totals of a stream.
 
@@ -197,7 +199,7 @@ def _undetailed(details: Details, reported: Mapping[str, Any]) -> Usage:
     """
     asked = (details.get("stream_options") or {}).get("include_usage") is True
     totals = {name: reported.get(name) for name in ("prompt_tokens", "completion_tokens")}
-    return sourced(read_usage(totals), "estimated") if asked else MISSING
+    return (totals, "estimated") if asked else (None, None)
 
 
 def _cost(payload: Payload) -> float | None:

@@ -8,7 +8,7 @@ below are looked at.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -16,7 +16,6 @@ from litellm.types.utils import Message
 
 from modeltrail.integration import (
     Request,
-    allowed_parameters,
     provider_at,
     tags_from_metadata,
 )
@@ -31,7 +30,11 @@ FRAMEWORK = "litellm"
 VERSION = version("litellm")
 
 Details = dict[str, Any]
-Messages = tuple[tuple[str, str], ...]
+Messages = list[tuple[str, str]]
+NOTHING: Mapping[str, Any] = {}
+LISTS = (list, tuple)
+# An application may hand on the very object of an earlier answer.
+MESSAGES = (dict, Message)
 
 
 def request(details: Details) -> Request | None:
@@ -43,8 +46,9 @@ def request(details: Details) -> Request | None:
         return None
     params, word = details["litellm_params"], details.get("custom_llm_provider")
     metadata = _metadata(params)
-    deployment = metadata.get("model_info") or params.get("model_info") or {}
-    messages = tuple(_messages(details.get("messages")))
+    deployment = metadata.get("model_info") or params.get("model_info") or NOTHING
+    messages = _messages(details.get("messages"))
+    retries, fallbacks = metadata.get("attempted_retries"), metadata.get("attempted_fallbacks")
     return Request(
         framework=FRAMEWORK,
         framework_version=VERSION,
@@ -56,12 +60,12 @@ def request(details: Details) -> Request | None:
         request_model=details["model"].removeprefix(f"{word}/"),
         deployment=deployment.get("id"),
         streaming=details.get("stream") is True,
-        attempt=_attempt(metadata),
-        is_fallback=_is_fallback(metadata),
+        attempt=None if retries is None else retries + 1,
+        is_fallback=None if fallbacks is None else fallbacks > 0,
         shadow=metadata.get("is_silent_experiment"),
-        parameters=allowed_parameters(details.get("optional_params") or {}),
+        parameters=details.get("optional_params") or NOTHING,
         messages=messages,
-        prompt="\n".join(text for role, text in messages if role in PROMPT_ROLES) or None,
+        prompt="\n".join([text for role, text in messages if role in PROMPT_ROLES]) or None,
         tags=_tags(details, metadata),
         default_tags=_default_tags(metadata, deployment),
     )
@@ -81,69 +85,66 @@ def is_cache_hit(details: Details) -> bool:
     return details.get("cache_hit") is True
 
 
-def tool_calls(message: Mapping[str, Any] | Message) -> Iterator[tuple[str, str]]:
+def tool_calls(message: Mapping[str, Any] | Message) -> Messages:
     """
     Copy the tool calls of a message as pairs of name and arguments.
     """
-    for call in message.get("tool_calls") or ():
-        if (function := call.get("function")) is not None:
-            yield function.get("name") or "", function.get("arguments") or ""
+    if not (calls := message.get("tool_calls")):
+        return []
+    functions = [call.get("function") for call in calls]
+    return [(each.get("name") or "", each.get("arguments") or "") for each in functions if each]
 
 
 def _metadata(params: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {**(params.get("litellm_metadata") or {}), **(params.get("metadata") or {})}
+    told, more = params.get("metadata") or NOTHING, params.get("litellm_metadata")
+    return {**more, **told} if more else told
 
 
 def _provider(api_base: str | None, word: str | None) -> str | None:
-    return CLOUDS.get(word or "") or provider_at(api_base or None, word)
-
-
-def _attempt(metadata: Mapping[str, Any]) -> int | None:
-    retries: int | None = metadata.get("attempted_retries")
-    return None if retries is None else retries + 1
-
-
-def _is_fallback(metadata: Mapping[str, Any]) -> bool | None:
-    fallbacks: int | None = metadata.get("attempted_fallbacks")
-    return None if fallbacks is None else fallbacks > 0
+    # Without an endpoint of its own it is LiteLLM's word alone.
+    return CLOUDS.get(word or "") or (provider_at(api_base, word) if api_base else word)
 
 
 def _tags(details: Details, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    tags = tags_from_metadata(metadata)
     session = details["litellm_params"].get("litellm_session_id")
-    given = {"user": details.get("user"), "session": session}
-    return _known(given) | tags_from_metadata(metadata)
+    if (user := details.get("user")) is not None:
+        tags.setdefault("user", user)
+    if session is not None:
+        tags.setdefault("session", session)
+    return tags
 
 
 def _default_tags(metadata: Mapping[str, Any], deployment: Mapping[str, Any]) -> dict[str, Any]:
-    group, variant = metadata.get("model_group"), deployment.get("variant")
-    return _known({"model_group": group, "variant": variant})
+    tags = {}
+    if (group := metadata.get("model_group")) is not None:
+        tags["model_group"] = group
+    if (variant := deployment.get("variant")) is not None:
+        tags["variant"] = variant
+    return tags
 
 
-def _known(tags: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in tags.items() if value is not None}
-
-
-def _messages(messages: object) -> Iterator[tuple[str, str]]:
+def _messages(messages: object) -> Messages:
     if isinstance(messages, str):
-        yield "user", messages
-    elif isinstance(messages, Sequence):
+        return [("user", messages)]
+    pairs: Messages = []
+    if isinstance(messages, LISTS):
         for message in messages:
-            # An application may hand on the very object of an earlier answer.
-            if isinstance(message, Mapping | Message):
-                yield from _pairs(message)
+            if isinstance(message, MESSAGES):
+                _add_pairs(pairs, message)
             else:
-                yield "user", message if isinstance(message, str) else "[tokens]"
+                pairs.append(("user", message if isinstance(message, str) else "[tokens]"))
+    return pairs
 
 
-def _pairs(message: Mapping[str, Any] | Message) -> Iterator[tuple[str, str]]:
+def _add_pairs(pairs: Messages, message: Mapping[str, Any] | Message) -> None:
     role, content = message.get("role") or "user", message.get("content")
     if isinstance(content, str):
-        yield role, content
+        pairs.append((role, content))
     else:
-        for part in content or ():
-            yield role, _part_text(part)
-    for name, arguments in tool_calls(message):
-        yield role, _json({"name": name, "arguments": arguments})
+        pairs.extend([(role, _part_text(part)) for part in content or ()])
+    for name, arguments in tool_calls(message) if role == "assistant" else ():
+        pairs.append((role, _json({"name": name, "arguments": arguments})))
 
 
 def _part_text(part: object) -> str:

@@ -4,12 +4,12 @@ What has arrived of an answer, whole or piece by piece.
 Only texts, names and counts are kept, never the framework's objects.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llama_index.core.bridge.pydantic import BaseModel
 
-from modeltrail.integration import Response, read_usage
+from modeltrail.integration import Response
 from modeltrail_llama_index.translate import tool_calls_of
 
 # Column of the response -> its name in what the provider sent.
@@ -20,6 +20,7 @@ RAW_NAMES = {
     "service_tier": "service_tier",
     "provider_request_id": "_request_id",
 }
+NOTHING: Mapping[str, Any] = {}
 # Where LlamaIndex's own clients repeat the counts.
 COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
@@ -75,8 +76,9 @@ class Answer:
         self._identify(response.raw)
         if not self.streamed:
             self._read(response, "message")
-        text = _text(response) if self._pieces is None else "".join(self._pieces)
-        return self._response(text, tool_calls_of(_blocks(response)))
+        blocks = _blocks(response)
+        text = _text(response, blocks) if self._pieces is None else "".join(self._pieces)
+        return self._response(text, tool_calls_of(blocks))
 
     def partial(self, error: BaseException | None = None) -> Response:
         """
@@ -98,11 +100,11 @@ class Answer:
         """
         return self.streamed and self._ends and not self._reasons
 
-    def _response(self, text: str | None, tool_calls: tuple[tuple[str, str], ...]) -> Response:
+    def _response(self, text: str | None, tool_calls: Sequence[tuple[str, str]]) -> Response:
         return Response(
             **self._columns,
-            finish_reasons=tuple(reason for _, reason in sorted(self._reasons.items())),
-            usage=read_usage(self._usage),
+            finish_reasons=[reason for _, reason in sorted(self._reasons.items())],
+            usage=self._usage,
             text=text,
             tool_calls=tool_calls,
             refusal=self._refused,
@@ -110,33 +112,33 @@ class Answer:
         )
 
     def _identify(self, raw: Any) -> None:
-        if raw is None:
-            return
-        for column, name in RAW_NAMES.items():
-            if isinstance(value := _field(raw, name), str):
-                self._columns[column] = value
+        if raw is not None:
+            told = _fields(raw)
+            for column, name in RAW_NAMES.items():
+                if isinstance(value := told.get(name), str):
+                    self._columns[column] = value
 
     def _read(self, response: Any, message: str) -> None:
-        raw = response.raw
-        usage = None if raw is None else _field(raw, "usage")
+        told = _fields(response.raw)
         # A stream's last piece may come without the usage that one before it had.
-        self._usage = _usage(usage, response.additional_kwargs) or self._usage
-        choices = None if raw is None else _field(raw, "choices")
-        if isinstance(choices, list):
+        self._usage = _usage(told.get("usage"), response.additional_kwargs) or self._usage
+        if isinstance(choices := told.get("choices"), list):
             for choice in choices:
-                self._read_choice(choice, message)
+                self._read_choice(_fields(choice), message)
 
-    def _read_choice(self, choice: Any, message: str) -> None:
+    def _read_choice(self, choice: Mapping[str, Any], message: str) -> None:
         self._ends = True
-        if isinstance(reason := _field(choice, "finish_reason"), str):
-            self._reasons[_field(choice, "index") or 0] = reason
-        if _field(_field(choice, message), "refusal"):
+        if isinstance(reason := choice.get("finish_reason"), str):
+            self._reasons[choice.get("index") or 0] = reason
+        if _fields(choice.get(message)).get("refusal"):
             self._refused = True
 
 
-def _field(source: Any, name: str) -> Any:
+def _fields(source: Any) -> Mapping[str, Any]:
     # What a provider sent is a mapping in some clients, an object in others.
-    return source.get(name) if isinstance(source, dict) else getattr(source, name, None)
+    if isinstance(source, dict):
+        return source
+    return vars(source) if hasattr(source, "__dict__") else NOTHING
 
 
 def _usage(reported: Any, counts: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -162,6 +164,8 @@ def _blocks(response: Any) -> list[Any]:
     return [] if message is None else message.blocks
 
 
-def _text(response: Any) -> str:
-    message = vars(response).get("message")
-    return response.text if message is None else message.content or ""
+def _text(response: Any, blocks: list[Any]) -> str:
+    if "text" in vars(response):
+        text: str = response.text
+        return text
+    return "\n".join([each.text for each in blocks if each.block_type == "text"])

@@ -83,10 +83,10 @@ class OpenCalls:
         """
         Begin a call.
         """
-        span = self._spans.get(event.span_id)
-        if is_forwarded(span, method_of(event.span_id)):
+        span, method = self._spans.get(event.span_id), method_of(event.span_id)
+        if is_forwarded(span, method):
             return
-        call = Call(self.recorder.start(request_from(event, span)), Answer())
+        call = Call(self.recorder.start(request_from(event, span, method)), Answer())
         self._calls.setdefault(event.span_id, []).append(call)
         if len(self._calls) > LIMIT:
             self._lose(next(iter(self._calls)))

@@ -17,7 +17,8 @@ from llama_index.core.llms.structured_llm import StructuredLLM
 
 from modeltrail.integration import allowed_parameters
 
-MODELS = frozenset({BaseLLM, BaseEmbedding, BaseSparseEmbedding})
+EMBEDDERS = frozenset({BaseEmbedding, BaseSparseEmbedding})
+MODELS = EMBEDDERS | {BaseLLM}
 # Their own methods only forward to another call, which announces itself.
 WRAPPERS = (CustomLLM, StructuredLLM)
 # What the methods of an embedding model call their input: one text, or many.
@@ -26,7 +27,8 @@ MANY_TEXTS = "texts"
 # A span's id is class and method, a hyphen and a UUID.
 UUID_CHARS = 37
 
-Messages = tuple[tuple[str, str], ...]
+Messages = list[tuple[str, str]]
+NONE: Iterator[Messages] = iter(())
 
 
 class Model(NamedTuple):
@@ -89,20 +91,17 @@ def model_from(instance: object, arguments: Mapping[str, Any]) -> Model:
     """
     Read what is needed of a model: its fields, so that no code of its own runs.
     """
+    kind: type = type(instance)
     fields = vars(instance)
-    return Model(
-        kind=type(instance),
-        base_url=fields.get("api_base"),
-        parameters=allowed_parameters(fields),
-        inputs=_inputs(arguments, fields.get("embed_batch_size") or 1),
-    )
+    inputs = _inputs(arguments, fields.get("embed_batch_size") or 1) if _embeds(kind) else NONE
+    return Model(kind, fields.get("api_base"), allowed_parameters(fields), inputs)
 
 
 def _inputs(arguments: Mapping[str, Any], batch_size: int) -> Iterator[Messages]:
     one = next((arguments[name] for name in ONE_TEXT if name in arguments), None)
     texts = (one,) if one is not None else tuple(arguments.get(MANY_TEXTS) or ())
     return (
-        tuple(("user", str(text)) for text in texts[begin : begin + batch_size])
+        [("user", str(text)) for text in texts[begin : begin + batch_size]]
         for begin in range(0, len(texts), batch_size)
     )
 
@@ -111,6 +110,11 @@ def _inputs(arguments: Mapping[str, Any], batch_size: int) -> Iterator[Messages]
 def _is_model(kind: type) -> bool:
     # `isinstance` of pydantic's classes takes microseconds, and every span asks.
     return not MODELS.isdisjoint(kind.__mro__)
+
+
+@lru_cache(maxsize=512)
+def _embeds(kind: type) -> bool:
+    return not EMBEDDERS.isdisjoint(kind.__mro__)
 
 
 def method_of(span_id: str | None) -> str:

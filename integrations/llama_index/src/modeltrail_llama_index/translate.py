@@ -20,11 +20,10 @@ from llama_index.core.instrumentation.events.llm import LLMChatStartEvent, LLMCo
 from modeltrail.integration import (
     Operation,
     Request,
-    allowed_parameters,
     provider_at,
     tags_from_metadata,
 )
-from modeltrail_llama_index.spans import Messages, Model, Span, method_of
+from modeltrail_llama_index.spans import Messages, Model, Span
 
 FRAMEWORK = "llama_index"
 VERSION = version("llama-index-core")
@@ -52,13 +51,14 @@ class Asked(NamedTuple):
     parameters: Mapping[str, Any]
 
 
-def request_from(event: Any, span: Span | None) -> Request:
+def request_from(event: Any, span: Span | None, method: str) -> Request:
     """
     Describe a call that begins.
 
     Args:
         event: One of those that `READERS` names.
         span: The span it belongs to, None if that was not seen.
+        method: The method that the span covers.
     """
     place = span or Span(event.span_id or event.id_, None, None, None)
     asked = READERS[type(event)](event, place.model)
@@ -73,8 +73,8 @@ def request_from(event: Any, span: Span | None) -> Request:
         parent_id=place.parent_id,
         provider=_provider(described, place.model),
         request_model=described.get("model_name") or described.get("model"),
-        streaming=method_of(event.span_id) in STREAMING,
-        parameters={**own, **asked.parameters},
+        streaming=method in STREAMING,
+        parameters={**own, **asked.parameters} if asked.parameters else own,
         messages=asked.messages,
         prompt=asked.prompt,
         tags=tags_from_metadata(event.tags),
@@ -89,21 +89,21 @@ def _provider(described: Mapping[str, Any], model: Model | None) -> str | None:
 
 
 def _chat(event: LLMChatStartEvent, _: Model | None) -> Asked:
-    messages = tuple((each.role.value, text_of(each)) for each in event.messages)
-    prompt = next((text for role, text in messages if role in PROMPT_ROLES), None)
-    return Asked("chat", messages, prompt, allowed_parameters(event.additional_kwargs))
+    messages = [(each.role.value, text_of(each)) for each in event.messages]
+    prompts = [text for role, text in messages if role in PROMPT_ROLES]
+    return Asked("chat", messages, prompts[0] if prompts else None, event.additional_kwargs)
 
 
 def _completion(event: LLMCompletionStartEvent, _: Model | None) -> Asked:
     # A chat model completes a prompt by a chat of one message.
     operation: Operation = "chat" if event.model_dict.get("is_chat_model") else "text_completion"
-    messages = (("user", event.prompt),)
-    return Asked(operation, messages, None, allowed_parameters(event.additional_kwargs))
+    messages = [("user", event.prompt)]
+    return Asked(operation, messages, None, event.additional_kwargs)
 
 
 def _embedding(_: EmbeddingStartEvent, model: Model | None) -> Asked:
     # The start of a request for embeddings does not say what is embedded; its span does.
-    return Asked("embeddings", next(model.inputs, ()) if model else (), None, {})
+    return Asked("embeddings", next(model.inputs, []) if model else [], None, {})
 
 
 READERS: Mapping[type, Callable[[Any, Model | None], Asked]] = {
@@ -118,10 +118,12 @@ def text_of(message: ChatMessage) -> str:
     """
     Return the text of a message; what is no text stands as `[image]` and the like.
     """
-    return "\n".join(map(_block_text, message.blocks))
+    return "\n".join([_block_text(each) for each in message.blocks])
 
 
 def _block_text(block: ContentBlock) -> str:
+    if block.block_type == "text":
+        return block.text
     read = BLOCKS.get(block.block_type)
     return f"[{block.block_type}]" if read is None else read(block)
 
@@ -130,12 +132,12 @@ def _nested_text(block: Any) -> str:
     return "\n".join(map(_block_text, block.content))
 
 
-def tool_calls_of(blocks: Sequence[Any]) -> tuple[tuple[str, str], ...]:
+def tool_calls_of(blocks: Sequence[Any]) -> list[tuple[str, str]]:
     """
     Return the (name, arguments) pairs of the tools that a message calls.
     """
-    calls = (each for each in blocks if each.block_type == "tool_call")
-    return tuple((each.tool_name, _arguments(each)) for each in calls)
+    calls = [each for each in blocks if each.block_type == "tool_call"]
+    return [(each.tool_name, _arguments(each)) for each in calls]
 
 
 def _arguments(block: Any) -> str:
@@ -147,7 +149,6 @@ def _arguments(block: Any) -> str:
 
 
 BLOCKS: Mapping[str, Callable[[Any], str]] = {
-    "text": lambda block: block.text,
     "thinking": lambda block: block.content or "",
     "tool_call": lambda block: f"{block.tool_name}({_arguments(block)})",
     "citable": _nested_text,

@@ -1,0 +1,168 @@
+"""
+What must be added to a call on the caller's own thread, before it is written.
+
+Only there are the context's tags and the texts at hand. People become
+references, texts become digests and facts; all else is left to the writer's
+thread (`modeltrail.describe`), since each line that runs here runs in the
+middle of the application's own call, and cold.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from modeltrail import context
+from modeltrail.capture import CapturePolicy, allowed_parameters, storable
+from modeltrail.invocation import Ending
+from modeltrail.keys import Keys
+from modeltrail.record import CaptureMode, Request, Response
+from modeltrail.shape import output_format
+
+# Above this size the writer's thread digests a text, not the caller's.
+CALLER_LIMIT_BYTES = 64 * 1024
+PROMPTS_REMEMBERED = 64
+# People: what is stored of these tags is a keyed reference.
+KEYED_TAGS = {"unit": "unit_ref", "user": "user_ref", "session": "session_ref"}
+
+Messages = Sequence[tuple[str, str]]
+
+
+# What a frame says: what the framework told, without its texts; columns that only the
+# caller's thread could fill; texts too long to be digested here.
+Said = tuple[Request | Response, dict[str, Any], dict[str, bytes]]
+
+
+class Teller:
+    """
+    Completes what frameworks tell, under one policy and key.
+
+    Args:
+        defaults: Tags for calls that have none of their own.
+        note: Counts a problem by its kind.
+    """
+
+    def __init__(
+        self,
+        keys: Keys,
+        policy: CapturePolicy,
+        defaults: Mapping[str, Any],
+        note: Callable[[str], None],
+    ) -> None:
+        self._keys = keys
+        self._policy = policy
+        self._policy_digest = policy.digest
+        self._defaults = dict(defaults)
+        self._note = note
+        # An application has few prompts and sends them with each call.
+        self._prompts: dict[str, str] = {}
+
+    def start(self, request: Request) -> Said:
+        """
+        Complete the start of a call.
+        """
+        tags = {
+            **self._defaults,
+            **request.default_tags,
+            **context.current_tags(),
+            **request.tags,
+        }
+        policy = self._policy
+        mode = policy.default
+        if policy.features:
+            mode = policy.mode_for(context.label(tags.get("feature")))
+        facts: dict[str, Any] = {"capture_mode": mode, "policy_digest": self._policy_digest}
+        if not KEYED_TAGS.keys().isdisjoint(tags):
+            self._add_people(facts, tags)
+        texts: dict[str, bytes] = {}
+        if request.messages:
+            facts["input_chars"] = sum([len(text) for _, text in request.messages])
+            if mode != "metadata":
+                self._digest("input", request.messages, facts, texts)
+        if (prompt := request.prompt) and mode != "metadata":
+            if (digest := self._prompts.get(prompt)) is not None:
+                facts["prompt_digest"] = digest
+            else:
+                self._digest("prompt", (("system", prompt),), facts, texts)
+                self._remember(prompt, facts.get("prompt_digest"))
+        parameters = request.parameters and allowed_parameters(request.parameters)
+        told = replace(
+            request, messages=(), prompt=None, parameters=parameters, default_tags={}, tags=tags
+        )
+        return told, facts, texts
+
+    def end(self, ending: Ending, mode: CaptureMode) -> Said:
+        """
+        Complete the end of a call.
+
+        Args:
+            mode: The capture mode that was in force when it began.
+        """
+        response = ending.response
+        facts: dict[str, Any] = {"status": ending.status}
+        if ending.latency_us is not None:
+            facts["latency_us"] = ending.latency_us
+        if ending.time_to_first_chunk_us is not None:
+            facts["time_to_first_chunk_us"] = ending.time_to_first_chunk_us
+        if ending.error_type is not None:
+            facts["error_type"] = ending.error_type
+            facts["error_code"] = ending.error_code
+        texts: dict[str, bytes] = {}
+        if (text := response.text) is not None:
+            facts["output_chars"] = len(text)
+            if len(text) <= CALLER_LIMIT_BYTES:
+                facts["output_format"] = format_of(response)
+            if mode != "metadata":
+                self._digest("output", answer_messages(response), facts, texts)
+        return replace(response, text=None, tool_calls=(), refusal=False), facts, texts
+
+    def _remember(self, prompt: str, digest: str | None) -> None:
+        if digest is not None:
+            if len(self._prompts) >= PROMPTS_REMEMBERED:
+                self._prompts.clear()
+            self._prompts[prompt] = digest
+
+    def _add_people(self, facts: dict[str, Any], tags: dict[str, Any]) -> None:
+        for name, column in KEYED_TAGS.items():
+            if (value := tags.pop(name, None)) is None:
+                continue
+            if (text := context.label(value)) is None:
+                self._note("tag-not-text")
+            else:
+                facts[column] = self._keys.ref(text)
+
+    def _digest(
+        self, name: str, messages: Messages, facts: dict[str, Any], texts: dict[str, bytes]
+    ) -> None:
+        try:
+            data = canonical(messages)
+        except UnicodeEncodeError:
+            self._note("text-not-unicode")
+            data = canonical([(storable(role), storable(text)) for role, text in messages])
+        if len(data) <= CALLER_LIMIT_BYTES:
+            facts[f"{name}_digest"] = self._keys.digest(data)
+        else:
+            texts[name] = data
+
+
+# The bytes that a digest is taken of: a JSON array of [role, text] arrays in UTF-8, as
+# RFC 8785 writes it.
+canonical: Callable[[Messages], bytes] = msgspec.json.Encoder().encode
+
+
+def answer_messages(response: Response) -> Messages:
+    """
+    Return an answer in the form of messages: its text, then its tool calls.
+    """
+    calls = [(f"tool_call:{name}", arguments) for name, arguments in response.tool_calls]
+    return [("assistant", response.text or ""), *calls]
+
+
+def format_of(response: Response) -> str:
+    """
+    Tell what kind of text an answer is.
+    """
+    return output_format(
+        response.text or "", tool_calls=bool(response.tool_calls), refusal=response.refusal
+    )
