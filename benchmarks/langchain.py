@@ -137,6 +137,26 @@ class LimitHandler(Inline):
         self._put(row)
 
 
+class DurableHandler(LimitHandler):
+    """
+    Appends a start, too.
+    """
+
+    def __init__(
+        self, put: Callable[[StoredRow], None], begin: Callable[[StoredRow], None]
+    ) -> None:
+        super().__init__(put)
+        self._begin = begin
+
+    def on_chat_model_start(  # type: ignore[override]
+        self, _: Any, /, messages: Any, *, run_id: UUID, **event: Any
+    ) -> None:
+        """Remember when it began, and append it."""
+        super().on_chat_model_start(_, messages, run_id=run_id, **event)
+        started_at_ns, chars, *_rest = self._open[run_id]
+        self._begin(("langchain", str(run_id), started_at_ns, chars, MODEL))
+
+
 def invoke(*, quick: bool) -> list[Row]:
     """
     Measure `invoke`, on the caller's thread and in all.
@@ -190,6 +210,7 @@ def _configs(where: Stores) -> Mapping[str, RunnableConfig]:
         "none": [],
         "no-op": [NoopHandler()],
         "limit": [LimitHandler(where.limit.put)],
+        "durable": [DurableHandler(where.durable.put, where.durable.begin)],
         "ours": [TrailCallbackHandler(where.trail)],
     }
     return {

@@ -2,14 +2,14 @@
 LiteLLM: what our logger adds to the caller's thread of `completion`.
 
 LiteLLM announces an end on threads of its own; what we do there is not the
-caller's and not in this row. A block is one call, after which those threads are
-waited for: what they do meanwhile would blur the next call's time by more than
-any handler takes.
+caller's and not in this row. After each call those threads are waited for: what
+they do meanwhile would blur the next call's time by more than any handler takes.
 """
 
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import litellm
@@ -24,7 +24,8 @@ from benchmarks.subjects import ANSWER, METADATA, MODEL, PROMPT, SYSTEM, Counted
 from benchmarks.timing import measure, rounds_for
 
 MESSAGES = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": PROMPT}]
-# LiteLLM copies what is in the first of these into the others at the first call.
+# LiteLLM copies what is in the first of these into the others at the first call; the lists
+# of each subject are kept, since an application registers a logger once and not for each call.
 CALLBACK_LISTS = (
     "callbacks",
     "input_callback",
@@ -68,6 +69,23 @@ class LimitLogger(CustomLogger):
         self._put(row)
 
 
+class DurableLogger(LimitLogger):
+    """
+    Appends a start, too.
+    """
+
+    def __init__(
+        self, put: Callable[[StoredRow], None], begin: Callable[[StoredRow], None]
+    ) -> None:
+        super().__init__(put)
+        self._begin = begin
+
+    def log_pre_api_call(self, model: str, messages: Any, kwargs: Any) -> None:
+        """Append what begins."""
+        chars = sum(len(each["content"]) for each in messages)
+        self._begin(("litellm", kwargs["litellm_call_id"], time.time_ns(), chars, model))
+
+
 def completion(*, quick: bool) -> list[Row]:
     """
     Measure `completion`, on the caller's thread.
@@ -75,10 +93,18 @@ def completion(*, quick: bool) -> list[Row]:
     litellm.suppress_debug_info = True
     with stores() as where:
         loggers = _loggers(where)
-        counted = Counted(where, _run, lambda name: _let_in(loggers[name]))
-        subjects = [each._replace(leave=_settle) for each in counted.subjects()]
-        rounds = rounds_for(90, quick=quick)
-        costs = measure(subjects, calls=1, rounds=rounds, turns=20)
+        lists = {name: _lists(loggers[name]) for name in loggers}
+
+        def leave(name: str) -> None:
+            lists[name] = {each: list(getattr(litellm, each)) for each in CALLBACK_LISTS}
+
+        counted = Counted(where, _run, lambda name: _let_in(lists[name]))
+        subjects = [
+            each._replace(leave=partial(leave, each.name), rest=_settle)
+            for each in counted.subjects()
+        ]
+        rounds = rounds_for(60, quick=quick)
+        costs = measure(subjects, calls=1, rounds=rounds, turns=30)
         counted.check()
     what = "LiteLLM completion, caller's thread, extra"
     return [extra_row("litellm", what, costs, "caller", gate=1.5)]
@@ -89,14 +115,21 @@ def _loggers(where: Stores) -> Mapping[str, list[CustomLogger]]:
         "none": [],
         "no-op": [CustomLogger()],
         "limit": [LimitLogger(where.limit.put)],
+        "durable": [DurableLogger(where.durable.put, where.durable.begin)],
         "ours": [TrailLogger(where.trail)],
     }
 
 
-def _let_in(loggers: list[CustomLogger]) -> None:
-    for name in CALLBACK_LISTS:
-        setattr(litellm, name, [])
-    litellm.callbacks = list(loggers)
+def _lists(loggers: list[CustomLogger]) -> Mapping[str, list[Any]]:
+    """
+    Return LiteLLM's lists before its first call.
+    """
+    return {"callbacks": loggers} | {name: [] for name in CALLBACK_LISTS[1:]}
+
+
+def _let_in(lists: Mapping[str, list[Any]]) -> None:
+    for name, loggers in lists.items():
+        setattr(litellm, name, list(loggers))
 
 
 def _run(_: str, calls: int) -> None:

@@ -138,6 +138,27 @@ class LimitEventHandler(BaseEventHandler):
         self._put(row)
 
 
+class DurableEventHandler(LimitEventHandler):
+    """
+    Appends a start, too.
+    """
+
+    _begin: Callable[[StoredRow], None] = PrivateAttr()
+
+    def __init__(
+        self, put: Callable[[StoredRow], None], begin: Callable[[StoredRow], None]
+    ) -> None:
+        super().__init__(put)
+        self._begin = begin
+
+    def handle(self, event: Any, **_: Any) -> None:
+        """Remember what begins and append it, put the row of what ends."""
+        super().handle(event)
+        if isinstance(event, LLMChatStartEvent):
+            started_at_ns, chars = self._open[event.span_id]
+            self._begin(("llama_index", event.span_id, started_at_ns, chars, MODEL))
+
+
 class Handlers(NamedTuple):
     """
     What hangs on the root dispatcher.
@@ -178,5 +199,6 @@ def _handlers(where: Stores) -> Mapping[str, Handlers]:
         "none": none,
         "no-op": Handlers([NoopEventHandler()], [NoopSpanHandler()]),
         "limit": Handlers([LimitEventHandler(where.limit.put)], []),
+        "durable": Handlers([DurableEventHandler(where.durable.put, where.durable.begin)], []),
         "ours": Handlers(root.event_handlers, root.span_handlers),
     }

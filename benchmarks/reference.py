@@ -1,14 +1,20 @@
 """
-The limit: the least that a handler which keeps metadata can do.
+The least that a handler which keeps metadata can do, twice.
 
-A row of metadata is put into a queue, and one thread writes batches of rows
-with raw sqlite3. No index, no digest, no price, no tags, no spool: what is in
-the queue is lost with the process.
+The limit: a row of metadata is put into a queue, and one thread writes batches
+of rows with raw sqlite3. No index, no digest, no price, no tags, no spool: what
+is in the queue is lost with the process, and what has not ended was never there.
+
+The durable limit: the same, but a line of JSON is appended to a file when a call
+starts, and another when it ends, before the call goes on; the thread reads the
+file. That much is what it takes to lose nothing when the process is killed.
 """
 
+import json
+import os
 import sqlite3
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from time import time_ns
@@ -16,6 +22,7 @@ from typing import Any
 from uuid import uuid4
 
 THREAD = "limit-writer"
+DURABLE_THREAD = "durable-limit-writer"
 BATCH_ROWS = 512
 # Nobody waits for a row; the thread wakes up this often for all that came.
 LINGER_S = 0.05
@@ -119,6 +126,8 @@ class Limit:
         stored: How many rows are in the database.
     """
 
+    thread = THREAD
+
     def __init__(self, path: Path) -> None:
         self._queue: SimpleQueue[Row | threading.Event] = SimpleQueue()
         self._wake = threading.Event()
@@ -128,7 +137,7 @@ class Limit:
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.execute(CREATE)
-        threading.Thread(target=self._run, name=THREAD, daemon=True).start()
+        threading.Thread(target=self._run, name=self.thread, daemon=True).start()
 
     def flush(self) -> None:
         """
@@ -153,15 +162,52 @@ class Limit:
             batch.append(item)
         rows = [each for each in batch if isinstance(each, tuple)]
         done = [each for each in batch if isinstance(each, threading.Event)]
+        self._store(rows)
+        for each in done:
+            each.set()
+
+    def _store(self, rows: Sequence[Row]) -> None:
         if rows:
             with self._connection:
                 self._connection.executemany(INSERT, rows)
             self.stored += len(rows)
-        for each in done:
-            each.set()
 
     def _next(self) -> Row | threading.Event | None:
         try:
             return self._queue.get_nowait()
         except Empty:
             return None
+
+
+class DurableLimit(Limit):
+    """
+    A file in place of the queue.
+
+    Attributes:
+        begin: Appends what is known of a call when it starts.
+        put: Appends a row.
+    """
+
+    thread = DURABLE_THREAD
+
+    def __init__(self, path: Path) -> None:
+        self._lines = path.with_suffix(".jsonl").open("x+b", buffering=0)
+        self._appended = os.open(self._lines.name, os.O_APPEND | os.O_WRONLY)
+        self._encode = json.JSONEncoder(separators=(",", ":")).encode
+        super().__init__(path)
+        self.put = self.begin = self._append
+
+    def _append(self, row: Row) -> None:
+        os.write(self._appended, (self._encode(row) + "\n").encode())
+
+    def _run(self) -> None:
+        while True:
+            self._wake.wait(LINGER_S)
+            self._wake.clear()
+            done = []
+            while (each := self._next()) is not None:
+                done.append(each)
+            lines = [json.loads(line) for line in self._lines.read().splitlines()]
+            self._store([line for line in lines if len(line) == len(COLUMNS)])
+            for each in done:
+                each.set()  # type: ignore[union-attr]

@@ -13,12 +13,12 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import modeltrail
+from benchmarks.reference import DURABLE_THREAD, DurableLimit, Limit
 from benchmarks.reference import THREAD as LIMIT_THREAD
-from benchmarks.reference import Limit
 from benchmarks.timing import Subject, nothing
 from modeltrail.trail import Trail
 
-NAMES = ("none", "no-op", "limit", "ours")
+NAMES = ("none", "no-op", "limit", "durable", "ours")
 OUR_THREAD = "modeltrail-writer"
 FLUSH_TIMEOUT_S = 30
 
@@ -46,6 +46,7 @@ class Stores(NamedTuple):
 
     trail: Trail
     limit: Limit
+    durable: DurableLimit
     folder: Path
 
     def flush(self) -> None:
@@ -72,12 +73,13 @@ def stores() -> Iterator[Stores]:
     with TemporaryDirectory(prefix="modeltrail-bench-") as name:
         folder = Path(name)
         with modeltrail.open(f"sqlite:///{folder}/calls.db") as trail:
-            yield Stores(trail, Limit(folder / "limit.db"), folder)
+            durable = DurableLimit(folder / "durable.db")
+            yield Stores(trail, Limit(folder / "limit.db"), durable, folder)
 
 
 class Counted:
     """
-    The four subjects that every framework has, and a count of their calls.
+    The subjects that every framework has, and a count of their calls.
 
     Args:
         run: Makes so many calls.
@@ -91,8 +93,16 @@ class Counted:
         self._run = run
         self._enter = enter
         self._made = dict.fromkeys(NAMES, 0)
-        self._flushes = {"limit": where.limit.flush, "ours": where.flush}
-        self._threads = {"limit": (LIMIT_THREAD,), "ours": (OUR_THREAD,)}
+        self._flushes = {
+            "limit": where.limit.flush,
+            "durable": where.durable.flush,
+            "ours": where.flush,
+        }
+        self._threads = {
+            "limit": (LIMIT_THREAD,),
+            "durable": (DURABLE_THREAD,),
+            "ours": (OUR_THREAD,),
+        }
 
     def subjects(self, names: Sequence[str] = NAMES) -> list[Subject]:
         """
@@ -106,7 +116,11 @@ class Counted:
         """
         for flush in self._flushes.values():
             flush()
-        stored = {"limit": self._where.limit.stored, "ours": self._where.count_calls()}
+        stored = {
+            "limit": self._where.limit.stored,
+            "durable": self._where.durable.stored,
+            "ours": self._where.count_calls(),
+        }
         made = {name: self._made[name] for name in stored}
         if made != stored:
             raise RuntimeError(f"calls were lost or doubled: made {made}, stored {stored}")

@@ -1,10 +1,10 @@
 """
 Blocks of calls, interleaved, in CPU time.
 
-All subjects of a comparison take turns in one process, forwards and then
-backwards, in blocks of a few milliseconds: the speed of a shared machine
-changes by a factor of two within tenths of a second, and must change for all
-of them alike.
+All subjects of a comparison take turns in one process, in blocks of a few
+milliseconds: the speed of a shared machine changes by a factor of two within
+tenths of a second, and must change for all of them alike. They do so in random
+order, since each finds the caches as the one before has left them.
 
 What a subject's own threads do behind the caller's back is read from their CPU
 clocks, so that it counts for that subject whenever it is done. That, and keeping
@@ -12,6 +12,7 @@ to one CPU, takes Linux.
 """
 
 import gc
+import random
 import threading
 from collections.abc import Callable, Sequence
 from time import clock_gettime, pthread_getcpuclockid, thread_time
@@ -20,7 +21,10 @@ from typing import NamedTuple
 # As few as give a 95 % interval of a median at all.
 FEWEST_ROUNDS = 6
 WARM_UP_ROUNDS = 3
+# Of each subject in a turn.
+BLOCKS = 2
 MICROS = 1e6
+_order = random.Random(7)
 
 
 def nothing() -> None:
@@ -36,6 +40,7 @@ class Subject(NamedTuple):
     Attributes:
         run: Makes so many calls.
         enter: Called before each block, not timed.
+        rest: Called after each call, not timed; None if calls follow each other at once.
         leave: Called after each block, not timed.
         flush: Called after each round; returns when all of it is durable.
         threads: Names of the threads that work for this subject alone.
@@ -45,6 +50,7 @@ class Subject(NamedTuple):
     run: Callable[[int], None]
     enter: Callable[[], object] = nothing
     leave: Callable[[], object] = nothing
+    rest: Callable[[], object] | None = None
     flush: Callable[[], object] = nothing
     threads: tuple[str, ...] = ()
 
@@ -74,7 +80,7 @@ def measure(
     Time the subjects in turns.
 
     Args:
-        calls: In each block; a turn has two blocks of each subject.
+        calls: In each block; a turn has as many blocks of each subject as `BLOCKS` says.
         turns: In each round; at its end everything is flushed.
         warm_up: Rounds before, whose times are dropped.
     """
@@ -104,7 +110,7 @@ def _round(subjects: Sequence[Subject], calls: int, turns: int) -> dict[str, Cos
     costs = {}
     for subject in subjects:
         behind = _timed(subject.flush) + _cpu_of(subject.threads) - before[subject.name]
-        unit = MICROS / (2 * calls)
+        unit = MICROS / (BLOCKS * calls)
         caller = callers[subject.name]
         process = (sum(caller) + behind) * unit / turns
         costs[subject.name] = Costs([seconds * unit for seconds in caller], [process])
@@ -112,9 +118,11 @@ def _round(subjects: Sequence[Subject], calls: int, turns: int) -> dict[str, Cos
 
 
 def _turn(subjects: Sequence[Subject], calls: int) -> dict[str, float]:
-    there = {subject.name: _block(subject, calls) for subject in subjects}
-    back = {subject.name: _block(subject, calls) for subject in reversed(subjects)}
-    return {name: there[name] + back[name] for name in there}
+    seconds = dict.fromkeys((subject.name for subject in subjects), 0.0)
+    for _ in range(BLOCKS):
+        for subject in _order.sample(subjects, len(subjects)):
+            seconds[subject.name] += _block(subject, calls)
+    return seconds
 
 
 def _block(subject: Subject, calls: int) -> float:
@@ -123,8 +131,17 @@ def _block(subject: Subject, calls: int) -> float:
     # What there is now is collected no more: walking a whole framework's heap
     # between two blocks would take longer than the blocks.
     gc.freeze()
-    seconds = _timed(lambda: subject.run(calls))
+    seconds = _with_rests(subject, calls) if subject.rest else _timed(lambda: subject.run(calls))
     subject.leave()
+    return seconds
+
+
+def _with_rests(subject: Subject, calls: int) -> float:
+    seconds = 0.0
+    for _ in range(calls):
+        seconds += _timed(lambda: subject.run(1))
+        if subject.rest:
+            subject.rest()
     return seconds
 
 
