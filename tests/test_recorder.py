@@ -4,6 +4,7 @@ From calls to frames.
 
 import os
 import uuid
+from datetime import datetime, tzinfo
 from typing import Any
 
 import pytest
@@ -181,14 +182,51 @@ def test_fields_that_do_not_fit_are_counted(
     assert recorder.problems.counts() == {"field-not-plain": 1}
 
 
-def test_usage_that_does_not_fit_is_counted(recorder: Recorder, frames: Frames) -> None:
-    """A report of usage that holds objects is left out, and its figures are unknown."""
+def test_of_a_report_of_usage_only_known_counts_are_written(
+    recorder: Recorder, frames: Frames
+) -> None:
+    """A provider may report anything: texts and objects go no further, the counts do."""
+    odd = {"prompt_tokens": 14, "note": "a secret", "completion_tokens_details": object()}
+    details = {"cached_tokens": 4, "why": "another secret", "parts": [object()]}
     call = recorder.start(request())
-    call.stop(response(usage={"prompt_tokens": 14, "details": object()}))
+    call.stop(response(usage={**odd, "prompt_tokens_details": details}))
     found = frames.fields(1)
-    assert (found["status"], found["finish_reasons"]) == ("ok", '["stop"]')
-    assert not {"input_tokens", "usage", "text", "tool_calls", "refusal"} & found.keys()
-    assert recorder.problems.counts() == {"field-not-plain": 1}
+    assert (found["input_tokens"], found["cache_read_input_tokens"]) == (14, 4)
+    assert not {"usage", "text", "tool_calls", "refusal"} & found.keys()
+    assert "secret" not in repr(frames)
+    assert recorder.problems.counts() == {}
+
+
+def test_tag_whose_code_raises_is_counted(recorder: Recorder, frames: Frames) -> None:
+    """Whatever a tag's own code raises costs the tag alone."""
+
+    class Nowhere(tzinfo):
+        def utcoffset(self, _: Any) -> Any:
+            raise KeyError
+
+    make_call(recorder, tags={"when": datetime(2026, 1, 1, tzinfo=Nowhere()), "team": "berlin"})
+    assert frames.fields(0)["tags"] == '{"team":"berlin"}'
+    assert recorder.problems.counts() == {"tag-not-json": 1}
+
+
+def test_labels_come_before_documents(recorder: Recorder, frames: Frames) -> None:
+    """Among too many tags the known ones are kept, as the texts that they are."""
+    long = {f"long-{number}": "x" * 9_000 for number in range(4)}
+    make_call(recorder, tags={**long, "feature": "support", "variant": 2})
+    found = frames.fields(0)
+    assert (found["feature"], found["variant"]) == ("support", "2")
+    assert recorder.problems.counts() == {"tags-too-long": 3}
+
+
+def test_text_that_is_more_than_text_is_digested(recorder: Recorder, frames: Frames) -> None:
+    """A subclass of str, such as markupsafe's, has the digest of its text."""
+
+    class Markup(str):
+        __slots__ = ()
+
+    make_call(recorder, "run-1", messages=[("user", Markup("hello"))], prompt=None)
+    make_call(recorder, "run-2", messages=[("user", "hello")], prompt=None)
+    assert frames.fields(0)["input_digest"] == frames.fields(2)["input_digest"]
 
 
 def test_broken_name_is_mended(recorder: Recorder, frames: Frames) -> None:
@@ -197,24 +235,21 @@ def test_broken_name_is_mended(recorder: Recorder, frames: Frames) -> None:
     assert frames.fields(0)["request_model"] == "a?b"
 
 
-def test_start_that_was_not_written_is_written_before_the_end(frames: Frames) -> None:
-    """When the disk has room again, the record of a call that began without is whole."""
-    full = [True]
+def test_lost_start_is_told_by_the_end(frames: Frames) -> None:
+    """If the start could not be written, the end frame carries it all."""
 
     def sink(frame: Frame) -> None:
-        if full:
+        if frame.kind is FrameKind.START:
             raise OSError(28, "no space")
         frames.append(frame)
 
     recorder = Recorder(sink, KEYS, policy=CapturePolicy())
-    call = recorder.start(request())
-    full.clear()
-    call.stop(response())
-    assert [frame.kind for frame in frames] == [FrameKind.START, FrameKind.END]
-    assert frames.fields(0)["input_chars"] > 0
+    make_call(recorder, tags={"feature": "support", "user": "u-1"})
+    found = frames.fields(0)
+    assert (found["framework"], found["status"], found["feature"]) == ("test", "ok", "support")
+    assert found["input_chars"] > 0 and found["user_ref"] == KEYS.ref("u-1")
+    assert found["input_tokens"] == 14
     assert recorder.problems.counts() == {"start-not-written": 1}
-    make_call(recorder)
-    assert len(frames) == 4
 
 
 def test_sink_that_raises_never_reaches_the_host() -> None:

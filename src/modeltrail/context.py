@@ -18,6 +18,8 @@ from structlog import contextvars as structlog_contextvars
 SHARED_TAGS = ("feature", "segment", "experiment", "variant", "environment")
 # These do not: they name people, or only a record needs them.
 OWN_TAGS = ("phase", "propensity_ppm", "unit_type", "unit", "user", "session")
+# Tags that are columns of text.
+LABELS = frozenset({*SHARED_TAGS, "phase", "unit_type"})
 # Those of SHARED_TAGS that an experiment binds by itself.
 ASSIGNED_TAGS = frozenset({"experiment", "variant"})
 

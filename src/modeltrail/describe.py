@@ -10,16 +10,12 @@ from typing import Any
 
 import msgspec
 
-from modeltrail.context import label
+from modeltrail.context import LABELS, label
 from modeltrail.keys import Keys
 from modeltrail.record import USAGE_COLUMNS, Frame
 from modeltrail.shape import output_format
 from modeltrail.usage import read_usage
 
-# Tags that are columns of text. What remains of people is among the frame's facts.
-LABELS = frozenset(
-    {"feature", "segment", "experiment", "phase", "variant", "unit_type", "environment"}
-)
 # Tags that are columns as they are.
 FIGURES = frozenset({"propensity_ppm"})
 

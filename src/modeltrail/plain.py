@@ -13,6 +13,7 @@ import msgspec
 from msgspec.structs import asdict
 
 from modeltrail.capture import storable
+from modeltrail.context import LABELS, label
 from modeltrail.record import Request, Response
 
 # Of all tags of a call together: they are labels, not documents.
@@ -40,10 +41,19 @@ def plain(told: Request | Response | Mapping[str, Any], note: Note) -> dict[str,
         for name, value in fields.items()
         if value is not None and name not in TAKEN_OUT
     }
-    return {
-        **_fitting(given, FIELDS_LIMIT_BYTES, note, "field-not-plain", "field-not-plain"),
-        "tags": _fitting(tags, TAGS_LIMIT_BYTES, note, "tag-not-json", "tags-too-long"),
-    }
+    kept = _fitting(given, FIELDS_LIMIT_BYTES, note, "field-not-plain", "field-not-plain")
+    if tags:
+        labelled = _labelled(tags)
+        kept["tags"] = _fitting(labelled, TAGS_LIMIT_BYTES, note, "tag-not-json", "tags-too-long")
+    return kept
+
+
+def _labelled(tags: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return the labels as the texts that are kept of them, and before all other tags.
+    """
+    labels = {name: label(value) or value for name, value in tags.items() if name in LABELS}
+    return {**labels, **{name: value for name, value in tags.items() if name not in LABELS}}
 
 
 def _fitting(
@@ -68,5 +78,5 @@ def _size(value: object) -> int | None:
     """
     try:
         return len(msgspec.json.encode(value))
-    except (TypeError, ValueError, RecursionError):
+    except Exception:  # the code of whatever an application has for a tag runs here
         return None

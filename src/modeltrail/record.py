@@ -297,6 +297,6 @@ class Frame(NamedTuple):
     texts: Mapping[str, bytes] | None = None
 
 
-# Takes a frame, or raises: TypeError, ValueError or RecursionError if there is
-# something in it that cannot be written, any other error if nothing can be written now.
+# Takes a frame, or raises: OSError if nothing can be written now, any other error if there is
+# something in it that cannot be written.
 Sink = Callable[[Frame], None]

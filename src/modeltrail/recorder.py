@@ -5,7 +5,6 @@ Hands frames to a callable and knows nothing of where they go.
 """
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -19,8 +18,6 @@ from modeltrail.record import Frame, FrameKind, Request, Sink
 from modeltrail.tell import Teller
 
 START, END = FrameKind.START, FrameKind.END
-# What a sink raises of a frame that holds something that cannot be written.
-UNWRITABLE = (TypeError, ValueError, RecursionError)
 
 
 class Recorder:
@@ -56,7 +53,7 @@ class Recorder:
         self._teller = Teller(keys, policy, defaults or {}, self.problems.note)
         self._clock_us = clock_us
         self._open: dict[Key, Invocation] = {}
-        # Starts that could not be written: they are tried again before their end.
+        # Starts that could not be written: their ends say it all.
         self._unwritten: dict[str, Frame] = {}
 
     def start(self, request: Request) -> Invocation:
@@ -75,8 +72,7 @@ class Recorder:
         self._open[key] = call
         frame = Frame(START, call.id, started_at_us, told, facts, texts)
         if not self._send(frame):
-            # What cannot be written of it was counted now, and is not tried again.
-            self._unwritten[call.id] = frame._replace(told=plain(told, lambda _: None))
+            self._unwritten[call.id] = frame
         return call
 
     def find(self, framework: str, run_id: str | UUID) -> Invocation | None:
@@ -130,11 +126,11 @@ class Recorder:
         Enter how a call ended; called by the call itself.
         """
         self._open.pop(call.key, None)
-        if self._unwritten and (start := self._unwritten.pop(call.id, None)):
-            with suppress(Exception):  # counted already
-                self.sink(start)
         told, facts, texts = self._teller.end(ending, call.capture_mode)
-        self._send(Frame(END, call.id, call.started_at_us, told, facts, texts))
+        frame = Frame(END, call.id, call.started_at_us, told, facts, texts)
+        if self._unwritten and (start := self._unwritten.pop(call.id, None)):
+            frame = self._joined(start, frame)
+        self._send(frame)
 
     def amend(self, call: Invocation, columns: Mapping[str, Any]) -> None:
         """
@@ -142,11 +138,18 @@ class Recorder:
         """
         self._send(Frame(FrameKind.AMEND, call.id, call.started_at_us, {}, columns))
 
+    def _joined(self, start: Frame, end: Frame) -> Frame:
+        told = plain(start.told, self.problems.note) | plain(end.told, self.problems.note)
+        texts = {**(start.texts or {}), **(end.texts or {})}
+        return end._replace(told=told, facts={**start.facts, **end.facts}, texts=texts)
+
     def _send(self, frame: Frame) -> bool:
         try:
             try:
                 self.sink(frame)
-            except UNWRITABLE:
+            except OSError:
+                raise
+            except Exception:  # something in it cannot be written
                 self.sink(frame._replace(told=plain(frame.told, self.problems.note)))
         except Exception as error:
             self.problems.note(f"{frame.kind.name.lower()}-not-written", error)

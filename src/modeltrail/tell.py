@@ -19,6 +19,7 @@ from modeltrail.invocation import Ending
 from modeltrail.keys import Keys
 from modeltrail.record import CaptureMode, Request, Response
 from modeltrail.shape import output_format
+from modeltrail.usage import known_counts
 
 # Above this size the writer's thread digests a text, not the caller's.
 CALLER_LIMIT_BYTES = 64 * 1024
@@ -115,7 +116,9 @@ class Teller:
                 facts["output_format"] = format_of(response)
             if mode != "metadata":
                 self._digest("output", answer_messages(response), facts, texts)
-        return replace(response, text=None, tool_calls=(), refusal=False), facts, texts
+        usage = response.usage and known_counts(response.usage)
+        told = replace(response, text=None, tool_calls=(), refusal=False, usage=usage)
+        return told, facts, texts
 
     def _remember(self, prompt: str, digest: str | None) -> None:
         if digest is not None:
@@ -135,15 +138,20 @@ class Teller:
     def _digest(
         self, name: str, messages: Messages, facts: dict[str, Any], texts: dict[str, bytes]
     ) -> None:
-        try:
-            data = canonical(messages)
-        except UnicodeEncodeError:
-            self._note("text-not-unicode")
-            data = canonical([(storable(role), storable(text)) for role, text in messages])
+        data = self._canonical(messages)
         if len(data) <= CALLER_LIMIT_BYTES:
             facts[f"{name}_digest"] = self._keys.digest(data)
         else:
             texts[name] = data
+
+    def _canonical(self, messages: Messages) -> bytes:
+        try:
+            return canonical(messages)
+        except UnicodeEncodeError:
+            self._note("text-not-unicode")
+            return canonical([(storable(role), storable(text)) for role, text in messages])
+        except TypeError:  # a text that is more than a text, such as markupsafe's
+            return self._canonical([(str(role), str(text)) for role, text in messages])
 
 
 # The bytes that a digest is taken of: a JSON array of [role, text] arrays in UTF-8, as

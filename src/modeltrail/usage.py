@@ -68,6 +68,33 @@ DIALECTS = (
 )
 
 MISSING = Usage(source="missing")
+# All keys that are ever looked at: of a report, and of its parts.
+_FLAT = frozenset(key for each in DIALECTS for key in (*each.marks, *each.fields))
+_PARTS = {part: frozenset(names) for each in DIALECTS for part, names in each.nested.items()}
+
+
+def known_counts(reported: Any) -> dict[str, Any]:
+    """
+    Keep of a report the counts that a dialect knows, and nothing else.
+
+    What a provider reports beside may be anything, texts included.
+    """
+    if not isinstance(reported, dict):
+        return {}
+    kept: dict[str, Any] = _counts_among(reported, _FLAT)
+    for part, names in _PARTS.items():
+        if isinstance(details := reported.get(part), dict):
+            kept[part] = _counts_among(details, names)
+    return kept
+
+
+def _counts_among(reported: dict[str, Any], names: frozenset[str]) -> dict[str, int]:
+    return {name: reported[name] for name in names & reported.keys() if _is_count(reported[name])}
+
+
+def _is_count(value: object) -> bool:
+    # `type`, for bool is an int in Python, and a flag is no count.
+    return type(value) is int and value >= 0
 
 
 def read_usage(reported: Any) -> Usage:
@@ -117,9 +144,4 @@ def _fits(total: int | None, parts: int) -> bool:
 
 
 def _counts(reported: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    # `type`, for bool is an int in Python, and a flag is no count.
-    return {
-        name: value
-        for key, name in names.items()
-        if type(value := reported.get(key)) is int and value >= 0
-    }
+    return {name: value for key, name in names.items() if _is_count(value := reported.get(key))}

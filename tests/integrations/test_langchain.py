@@ -16,7 +16,7 @@ from langchain.agents import create_agent
 from langchain_core.caches import InMemoryCache
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
-from langchain_core.outputs import LLMResult
+from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI, OpenAI
@@ -146,6 +146,24 @@ def test_cache_hit_without_usage(
 
 
 # Usage and model
+
+
+@pytest.mark.parametrize(
+    ("output", "told", "model"),
+    [
+        ({"model_name": None}, {"model_name": "served"}, "served"),
+        ({"model": "served"}, {"model_name": "asked"}, "served"),
+        ({"model": "asked", "model_name": "served"}, {}, "served"),
+        (None, {"model": "served"}, "served"),
+    ],
+)
+def test_model_is_found_where_it_stands(
+    output: dict[str, Any] | None, told: dict[str, Any], model: str
+) -> None:
+    """What the whole answer says wins over its message, and an unknown over nothing."""
+    message = AIMessage("yes", response_metadata=told)
+    result = LLMResult(generations=[[ChatGeneration(message=message)]], llm_output=output)
+    assert translate.response(result, uuid4(), streaming=False).response_model == model
 
 
 def test_several_candidates_are_counted_once(

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,20 @@ from llama_index.core import PromptTemplate, VectorStoreIndex
 from llama_index.core.agent.workflow import FunctionAgent, ReActAgent
 from llama_index.core.base.llms.types import ImageBlock, TextBlock, ToolCallBlock
 from llama_index.core.embeddings import MockEmbedding
-from llama_index.core.llms import ChatMessage, CompletionResponse, CustomLLM, LLMMetadata, MockLLM
+from llama_index.core.llms import (
+    ChatMessage,
+    ChatResponse,
+    CompletionResponse,
+    CustomLLM,
+    LLMMetadata,
+    MockLLM,
+)
 from llama_index.core.llms.callbacks import llm_completion_callback
 from llama_index.core.schema import TextNode
 from llama_index_instrumentation import get_dispatcher
 from llama_index_instrumentation.dispatcher import instrument_tags
 from llama_index_instrumentation.event_handlers import BaseEventHandler
-from modeltrail_llama_index import TrailEventHandler, instrument
+from modeltrail_llama_index import TrailEventHandler, answer, instrument
 from pydantic import BaseModel
 from scenarios import ANSWERED, PROMPT, TEXT
 
@@ -666,6 +674,34 @@ def test_unreadable_answer_is_counted_and_incomplete(monkeypatch: pytest.MonkeyP
         assert OwnModel().complete(PROMPT).text == "yes"
     assert only(trail).status == "incomplete"
     assert trail.problems.counts() == {f"{TrailEventHandler.__name__}.handle": 1}
+
+
+class Extra(BaseModel, extra="allow"):
+    """
+    An answer of a client that declares none of its fields.
+    """
+
+
+@dataclass(slots=True)
+class Slotted:
+    """
+    An answer whose fields are in no dict.
+    """
+
+    id: str
+    model: str
+    usage: dict[str, int]
+    choices: list[dict[str, Any]]
+
+
+@pytest.mark.parametrize("kind", [dict, Extra, Slotted])
+def test_answer_is_read_whatever_its_kind(kind: Any) -> None:
+    """What a provider sent may be a dict or an object, and its fields may hide."""
+    usage = {"prompt_tokens": 3, "completion_tokens": 2}
+    raw = kind(id="r-1", model="m-1", usage=usage, choices=[{"finish_reason": "stop"}])
+    found = answer.Answer().finish(ChatResponse(message=ChatMessage("yes"), raw=raw))
+    assert (found.response_id, found.response_model) == ("r-1", "m-1")
+    assert (found.usage, found.finish_reasons, found.text) == (usage, ["stop"], "yes")
 
 
 def test_very_long_prompt(trail: Trail, provider: LocalProvider) -> None:

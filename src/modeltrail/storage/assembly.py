@@ -133,10 +133,11 @@ class Assembly:
         self._open[frame.id] = Draft(frame.id, frame.started_at_us, position, columns, [])
 
     def _end(self, frame: Frame, position: Position) -> None:
+        columns = self._describe(frame)
         draft = self._open.pop(frame.id, None)
         if draft is None:
             draft = Draft(frame.id, frame.started_at_us, position, {}, [])
-        draft.columns.update(self._describe(frame))
+        draft.columns.update(columns)
         self._held[frame.id] = (self._clock(), draft)
 
     def _amend(self, frame: Frame, position: Position) -> None:

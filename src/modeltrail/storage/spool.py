@@ -282,7 +282,7 @@ def _read_frames(descriptor: int, offset: int) -> tuple[list[Found], bool]:
     while left > 0:
         data = os.pread(descriptor, min(wanted, left), offset)
         found = list(frames.scan(data))
-        if found or len(data) >= left:
+        if found or len(data) >= left or not data:
             return found, len(data) >= left
         wanted *= 4  # one frame is longer than this
     return [], True

@@ -193,7 +193,9 @@ def _default_tags(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def _add_pairs(pairs: Messages, message: BaseMessage) -> None:
     role = message.type
-    role = ROLES.get(role) or (message.role if isinstance(message, ChatMessage) else role)
+    if role not in ROLES and isinstance(message, ChatMessage):
+        role = message.role
+    role = ROLES.get(role, role)
     content = message.content
     if isinstance(content, str):
         pairs.append((role, content))
@@ -244,9 +246,13 @@ def _messages(candidates: Sequence[Generation]) -> list[BaseMessage]:
 
 
 def _facts(result: LLMResult, messages: Sequence[BaseMessage]) -> dict[str, Any]:
-    told = messages[0].response_metadata if messages else NOTHING
+    facts = _facts_in(messages[0].response_metadata) if messages else {}
     if result.llm_output:
-        told = {**told, **result.llm_output}
+        facts |= _facts_in(result.llm_output)
+    return facts
+
+
+def _facts_in(told: Mapping[str, Any]) -> dict[str, Any]:
     return {
         field: value
         for name, field in RESPONSE_FIELDS.items()
@@ -276,7 +282,7 @@ def _finish_reason(candidate: Generation) -> str | None:
 def _reason_in(told: Mapping[str, Any]) -> str | None:
     for name in FINISH_REASONS:
         if (value := told.get(name)) is not None:
-            return str(value)
+            return value if isinstance(value, str) else str(value)
     return None
 
 

@@ -34,7 +34,7 @@ Messages = list[tuple[str, str]]
 NOTHING: Mapping[str, Any] = {}
 LISTS = (list, tuple)
 # An application may hand on the very object of an earlier answer.
-MESSAGES = (dict, Message)
+MESSAGES = (dict, Message, Mapping)
 
 
 def request(details: Details) -> Request | None:

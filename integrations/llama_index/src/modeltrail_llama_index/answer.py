@@ -20,7 +20,6 @@ RAW_NAMES = {
     "service_tier": "service_tier",
     "provider_request_id": "_request_id",
 }
-NOTHING: Mapping[str, Any] = {}
 # Where LlamaIndex's own clients repeat the counts.
 COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
@@ -113,32 +112,31 @@ class Answer:
 
     def _identify(self, raw: Any) -> None:
         if raw is not None:
-            told = _fields(raw)
             for column, name in RAW_NAMES.items():
-                if isinstance(value := told.get(name), str):
+                if isinstance(value := _field(raw, name), str):
                     self._columns[column] = value
 
     def _read(self, response: Any, message: str) -> None:
-        told = _fields(response.raw)
+        raw = response.raw
+        usage = None if raw is None else _field(raw, "usage")
         # A stream's last piece may come without the usage that one before it had.
-        self._usage = _usage(told.get("usage"), response.additional_kwargs) or self._usage
-        if isinstance(choices := told.get("choices"), list):
+        self._usage = _usage(usage, response.additional_kwargs) or self._usage
+        choices = None if raw is None else _field(raw, "choices")
+        if isinstance(choices, list):
             for choice in choices:
-                self._read_choice(_fields(choice), message)
+                self._read_choice(choice, message)
 
-    def _read_choice(self, choice: Mapping[str, Any], message: str) -> None:
+    def _read_choice(self, choice: Any, message: str) -> None:
         self._ends = True
-        if isinstance(reason := choice.get("finish_reason"), str):
-            self._reasons[choice.get("index") or 0] = reason
-        if _fields(choice.get(message)).get("refusal"):
+        if isinstance(reason := _field(choice, "finish_reason"), str):
+            self._reasons[_field(choice, "index") or 0] = reason
+        if _field(_field(choice, message), "refusal"):
             self._refused = True
 
 
-def _fields(source: Any) -> Mapping[str, Any]:
+def _field(source: Any, name: str) -> Any:
     # What a provider sent is a mapping in some clients, an object in others.
-    if isinstance(source, dict):
-        return source
-    return vars(source) if hasattr(source, "__dict__") else NOTHING
+    return source.get(name) if isinstance(source, dict) else getattr(source, name, None)
 
 
 def _usage(reported: Any, counts: Mapping[str, Any]) -> Mapping[str, Any] | None:

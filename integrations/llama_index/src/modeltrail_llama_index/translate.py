@@ -20,6 +20,7 @@ from llama_index.core.instrumentation.events.llm import LLMChatStartEvent, LLMCo
 from modeltrail.integration import (
     Operation,
     Request,
+    allowed_parameters,
     provider_at,
     tags_from_metadata,
 )
@@ -74,7 +75,7 @@ def request_from(event: Any, span: Span | None, method: str) -> Request:
         provider=_provider(described, place.model),
         request_model=described.get("model_name") or described.get("model"),
         streaming=method in STREAMING,
-        parameters={**own, **asked.parameters} if asked.parameters else own,
+        parameters={**own, **allowed_parameters(asked.parameters)} if asked.parameters else own,
         messages=asked.messages,
         prompt=asked.prompt,
         tags=tags_from_metadata(event.tags),
