@@ -81,15 +81,16 @@ def known_counts(reported: Any) -> dict[str, Any]:
     """
     if not isinstance(reported, dict):
         return {}
-    kept: dict[str, Any] = _counts_among(reported, _FLAT)
-    for part, names in _PARTS.items():
-        if isinstance(details := reported.get(part), dict):
-            kept[part] = _counts_among(details, names)
+    kept: dict[str, Any] = {}
+    for key, value in reported.items():
+        if type(value) is int:
+            if key in _FLAT:
+                kept[key] = value
+        elif (names := _PARTS.get(key)) and isinstance(value, dict):
+            kept[key] = {
+                name: value[name] for name in names & value.keys() if _is_count(value[name])
+            }
     return kept
-
-
-def _counts_among(reported: dict[str, Any], names: frozenset[str]) -> dict[str, int]:
-    return {name: reported[name] for name in names & reported.keys() if _is_count(reported[name])}
 
 
 def _is_count(value: object) -> bool:
