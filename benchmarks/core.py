@@ -24,9 +24,10 @@ from modeltrail.capture import CapturePolicy
 from modeltrail.ids import now_us, uuid7
 from modeltrail.integration import Recorder, Request, Response
 from modeltrail.keys import KEY_BYTES, Keys
+from modeltrail.problems import Problems
 from modeltrail.record import CaptureMode
-from modeltrail.storage.frames import Sealer
 from modeltrail.storage.spool import Spool
+from modeltrail.storage.spool.frames import Sealer
 from modeltrail.tell import Teller
 
 KEYS = Keys(b"\x02" * KEY_BYTES)
@@ -55,7 +56,7 @@ def new_spool(folder: Path) -> Spool:
     """
     Return a spool that nobody empties.
     """
-    return Spool(folder, uuid7(now_us()).replace("-", ""), Sealer(KEYS.spool_key))
+    return Spool(folder, uuid7(now_us()).replace("-", ""), Sealer(KEYS.spool_key), Problems().note)
 
 
 def invocation(*, quick: bool) -> list[Row]:

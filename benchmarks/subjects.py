@@ -19,7 +19,7 @@ from benchmarks.timing import Subject, nothing
 from modeltrail.trail import Trail
 
 NAMES = ("none", "no-op", "limit", "durable", "ours")
-OUR_THREAD = "modeltrail-writer"
+OUR_THREADS = ("modeltrail-writer", "modeltrail-keeper")
 FLUSH_TIMEOUT_S = 30
 
 SYSTEM = "You answer for the service desk of a small software company."
@@ -101,7 +101,7 @@ class Counted:
         self._threads = {
             "limit": (LIMIT_THREAD,),
             "durable": (DURABLE_THREAD,),
-            "ours": (OUR_THREAD,),
+            "ours": OUR_THREADS,
         }
 
     def subjects(self, names: Sequence[str] = NAMES) -> list[Subject]:

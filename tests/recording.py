@@ -10,10 +10,9 @@ from modeltrail.invocation import Invocation
 from modeltrail.keys import Keys
 from modeltrail.problems import Problems
 from modeltrail.record import Frame
-from modeltrail.storage.frames import Sealer, decode, encode, scan
+from modeltrail.storage.spool.frames import decode, encode, scan
 
 KEYS = Keys(bytes(32))
-SEALER = Sealer(KEYS.spool_key)
 
 USAGE = {"prompt_tokens": 14, "completion_tokens": 7}
 
@@ -72,8 +71,9 @@ class Frames(list[Frame]):
         """
         Write a frame and read it again.
         """
-        for found in scan(encode(frame, SEALER)):
-            super().append(decode(found, SEALER))
+        for found in scan(encode(frame, self.problems.note)):
+            read, _ = decode(found)
+            super().append(read._replace(texts=frame.texts))
 
     def fields(self, place: int) -> dict[str, Any]:
         """

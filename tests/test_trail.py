@@ -2,15 +2,19 @@
 An open trail, from outside.
 """
 
+import asyncio
 import os
 import sqlite3
 import subprocess
 import sys
 import threading
+import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from recording import make_call, request, response
 
 import modeltrail
@@ -68,7 +72,7 @@ def test_flushed_call_is_in_the_database(trail: Trail) -> None:
     (record,) = records(trail)
     assert (record.id, record.status) == (call.id, "ok")
     health = trail.health()
-    assert (health.open_calls, health.waiting_bytes, health.drops) == (0, 0, {})
+    assert (health.open_calls, health.waiting_frames, health.drops) == (0, 0, {})
     assert health.last_commit_us is not None
 
 
@@ -100,7 +104,7 @@ def test_call_after_close_is_counted(url: str) -> None:
     trail = modeltrail.open(url)
     trail.close()
     make_call(trail.recorder)
-    assert trail.recorder.problems.counts() == {"start-not-written": 1, "end-not-written": 1}
+    assert trail.recorder.problems.counts() == {"start-not-written": 1, "call-not-written": 1}
 
 
 def test_close_without_a_database_leaves_the_spool(url: str, tmp_path: Path) -> None:
@@ -255,3 +259,164 @@ def test_forked_child_records_its_own_calls(url: str) -> None:
     with modeltrail.open(url) as again:
         found = {record.run_id: record.status for record in records(again)}
     assert found == {"flying": "ok", "parent": "ok", "child": "ok"}
+
+
+async def test_aflush_does_not_block_the_loop(trail: Trail, tmp_path: Path) -> None:
+    """While the database is locked the loop goes on; later all is stored."""
+    locker = sqlite3.connect(tmp_path / "calls.db", isolation_level=None)
+    locker.execute("BEGIN IMMEDIATE")
+    make_call(trail.recorder)
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0.01)
+            turns += 1
+
+    counting = asyncio.create_task(count())
+    assert await trail.aflush(0.5) is False
+    assert turns >= 10
+    locker.execute("ROLLBACK")
+    locker.close()
+    assert await trail.aflush(20) is True
+    counting.cancel()
+    assert len(trail.store.calls()) == 1
+
+
+def test_aflush_outlives_a_loop(trail: Trail) -> None:
+    """A loop that was closed while it waited harms nobody."""
+
+    async def give_up() -> None:
+        make_call(trail.recorder)
+        waiting = asyncio.create_task(trail.aflush())
+        await asyncio.sleep(0)
+        waiting.cancel()
+
+    asyncio.run(give_up())
+    assert len(records(trail)) == 1
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """
+    Note what was brought to the disk, by the ends of the files' names.
+    """
+    found: list[str] = []
+    fsync = os.fsync
+
+    def note(descriptor: int) -> None:
+        found.append(Path(f"/proc/self/fd/{descriptor}").readlink().suffix)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    return found
+
+
+def test_call_returns_when_the_disk_has_it(url: str, synced: list[str]) -> None:
+    """With durability `power` the end of a call waits for the disk, its start does not."""
+    with modeltrail.open(url, durability="power") as trail:
+        synced.clear()
+        call = trail.recorder.start(request())
+        assert ".spool" not in synced
+        call.stop(response())
+        assert ".spool" in synced
+        assert trail.health().problems == {}
+
+
+async def test_nothing_waits_on_an_event_loop(url: str, synced: list[str]) -> None:
+    """On an event loop the wait is refused and counted; aflush gives the promise."""
+    with modeltrail.open(url, durability="power") as trail:
+        synced.clear()
+        make_call(trail.recorder)
+        assert trail.health().problems == {"power-not-awaited": 1}
+        assert await trail.aflush(20) is True
+        assert ".spool" in synced
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"durability": "eternal"}, {"spool_limit_bytes": 1000}],
+)
+def test_settings_that_cannot_work_are_refused(url: str, options: dict[str, Any]) -> None:
+    """A durability that is none, a limit that holds nothing."""
+    with pytest.raises(ConfigurationError):
+        modeltrail.open(url, **options)
+
+
+@pytest.mark.parametrize("text", ["much", "12"])
+def test_limit_from_the_environment_is_checked(
+    url: str, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    """The message names the variable."""
+    monkeypatch.setenv("MODELTRAIL_SPOOL_LIMIT", text)
+    with pytest.raises(ConfigurationError, match="MODELTRAIL_SPOOL_LIMIT"):
+        modeltrail.open(url)
+
+
+def test_health_knows_its_limit(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The argument wins over the environment."""
+    monkeypatch.setenv("MODELTRAIL_SPOOL_LIMIT", str(2**21))
+    with modeltrail.open(url) as trail:
+        assert trail.health().spool_limit_bytes == 2**21
+    with modeltrail.open(url, spool_limit_bytes=2**22) as trail:
+        assert trail.health().spool_limit_bytes == 2**22
+        assert trail.health().spool_bytes > 0
+
+
+def test_health_is_logged(url: str) -> None:
+    """With a mirror, the application's log says how the trail was doing."""
+    log = structlog.testing.LogCapture()
+    logger = structlog.wrap_logger(None, processors=[log])
+    with modeltrail.open(url, mirror=logger) as trail:
+        make_call(trail.recorder)
+    names = [entry["event"] for entry in log.entries]
+    assert names == ["model_call", "trail_health"]
+    assert (log.entries[1]["open_calls"], log.entries[1]["drops"]) == (0, {})
+
+
+def test_spool_of_a_dead_process_is_taken_over_by_the_living(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that runs for months stores what its workers have left."""
+    monkeypatch.setattr("modeltrail.storage.writer.ORPHANS_LOOK_S", 0.1)
+    with modeltrail.open(url) as trail:
+        child = os.fork()
+        if child == 0:
+            make_call(trail.recorder, "child")
+            os.kill(os.getpid(), 9)
+        os.waitpid(child, 0)
+        for _ in range(200):
+            if trail.store.calls():
+                break
+            time.sleep(0.05)
+        assert [each.record.run_id for each in trail.store.calls()] == ["child"]
+
+
+def test_child_may_close_what_it_inherited(url: str) -> None:
+    """In a child the trail can be flushed, closed and asked at once; the parent's is unharmed."""
+    with modeltrail.open(url) as trail:
+        make_call(trail.recorder, "before")
+        child = os.fork()
+        if child == 0:
+            asked = trail.health().open_calls == 0 and trail.flush(1) and trail.close()
+            os._exit(0 if asked else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        make_call(trail.recorder, "after")
+        assert {record.run_id for record in records(trail)} == {"before", "after"}
+
+
+def test_call_at_exit_is_recorded(url: str) -> None:
+    """What the program calls after the trail was closed at exit is stored at once."""
+    code = (
+        "import atexit, sys\n"
+        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "atexit.register(lambda: make_call(trail.recorder, 'late'))\n"  # runs after ours
+        "import modeltrail; from recording import make_call\n"
+        f"trail = modeltrail.open({url!r})\n"
+        "make_call(trail.recorder, 'early')"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+        found = connection.execute("SELECT run_id, status FROM call ORDER BY seq").fetchall()
+    assert found == [("early", "ok"), ("late", "ok")]

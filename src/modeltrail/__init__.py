@@ -14,7 +14,7 @@ from modeltrail import errors
 from modeltrail.capture import CapturePolicy
 from modeltrail.context import tag
 from modeltrail.errors import ModeltrailError
-from modeltrail.record import CallRecord, CaptureMode
+from modeltrail.record import CallRecord, CaptureMode, Durability
 
 if TYPE_CHECKING:
     from modeltrail.trail import Trail
@@ -31,6 +31,8 @@ def open(
     tags: Mapping[str, Any] | None = None,
     processors: Iterable[Processor] = (),
     mirror: WrappedLogger | None = None,
+    durability: Durability = "process",
+    spool_limit_bytes: int | None = None,
 ) -> "Trail":
     """
     Open a trail, making it at the first use.
@@ -48,7 +50,16 @@ def open(
             `{"environment": "production"}`.
         processors: structlog processors that each record passes before it is
             stored; raise `structlog.DropEvent` to keep one out.
-        mirror: A structlog logger that gets each record as a log line, too.
+        mirror: A structlog logger that gets each record as a log line, too,
+            and once a minute how the trail is doing.
+        durability: What a call that has returned survives: `process` (the
+            default) any end of the process, at no wait; `power` also a power
+            failure, for which each call waits for the disk. On an event loop
+            nothing waits: there `await trail.aflush()` gives that promise.
+        spool_limit_bytes: How much of calls that are not in the database yet
+            each process keeps on its disk, at least 1 MiB. By default
+            `MODELTRAIL_SPOOL_LIMIT`, else 1 GiB. Beyond it texts are dropped,
+            the oldest first, then calls; each drop is counted in the trail.
 
     Raises:
         ConfigurationError: An argument, an environment variable or the key
@@ -60,4 +71,12 @@ def open(
     # The one late import: the SQL engine is loaded when a trail is opened.
     from modeltrail.trail import open_trail
 
-    return open_trail(url, capture=capture, tags=tags, processors=processors, mirror=mirror)
+    return open_trail(
+        url,
+        capture=capture,
+        tags=tags,
+        processors=processors,
+        mirror=mirror,
+        durability=durability,
+        spool_limit_bytes=spool_limit_bytes,
+    )

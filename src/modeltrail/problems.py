@@ -47,6 +47,12 @@ class Problems:
             name = "" if error is None else f" ({type(error).__name__})"
             _log.warning("modeltrail: %s%s; further ones are only counted", kind, name)
 
+    def restart_after_fork(self) -> None:
+        """
+        In a child: another thread may have held the lock, and is not there to release it.
+        """
+        self._lock = threading.Lock()
+
     def counts(self) -> dict[str, int]:
         """
         Return how often each kind was met.

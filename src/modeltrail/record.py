@@ -21,6 +21,7 @@ Status = Literal["ok", "error", "cancelled", "incomplete"]
 UsageSource = Literal["provider", "partial", "estimated", "missing", "cache"]
 CostSource = Literal["reported", "genai-prices", "custom", "cache", "none"]
 CaptureMode = Literal["metadata", "digest", "masked", "encrypted", "full"]
+Durability = Literal["process", "power"]
 OutputFormat = Literal["json", "prose", "code", "tool_call", "refusal", "empty"]
 
 # Canonical JSON (RFC 8785) carries integers exactly up to 2**53; a larger count
@@ -265,6 +266,9 @@ class CallRecord(Struct, frozen=True, kw_only=True):
 class FrameKind(IntEnum):
     """
     What a frame of the spool says.
+
+    A CALL is a start and an end in one: the start could not be written when it
+    was. CARRIED is a start repeated, so that the file where it stood can go.
     """
 
     START = 1
@@ -272,6 +276,8 @@ class FrameKind(IntEnum):
     AMEND = 3
     OUTCOME = 4
     EVENT = 5
+    CALL = 6
+    CARRIED = 7
 
 
 class Frame(NamedTuple):
@@ -286,7 +292,8 @@ class Frame(NamedTuple):
             turns it into columns. Read from a spool, it is a plain dict.
         facts: Columns of the record as they are.
         texts: Texts too long to be digested on the caller's thread, by the
-            names `input`, `prompt` and `output`. The spool seals them.
+            names `input`, `prompt` and `output`. The spool seals them. Read
+            from a spool, they may be missing: room had run out.
     """
 
     kind: FrameKind
@@ -297,6 +304,5 @@ class Frame(NamedTuple):
     texts: Mapping[str, bytes] | None = None
 
 
-# Takes a frame, or raises: OSError if nothing can be written now, any other error if there is
-# something in it that cannot be written.
+# Takes a frame, or raises if it is lost.
 Sink = Callable[[Frame], None]

@@ -141,16 +141,12 @@ class Recorder:
     def _joined(self, start: Frame, end: Frame) -> Frame:
         told = plain(start.told, self.problems.note) | plain(end.told, self.problems.note)
         texts = {**(start.texts or {}), **(end.texts or {})}
-        return end._replace(told=told, facts={**start.facts, **end.facts}, texts=texts)
+        facts = {**start.facts, **end.facts}
+        return end._replace(kind=FrameKind.CALL, told=told, facts=facts, texts=texts)
 
     def _send(self, frame: Frame) -> bool:
         try:
-            try:
-                self.sink(frame)
-            except OSError:
-                raise
-            except Exception:  # something in it cannot be written
-                self.sink(frame._replace(told=plain(frame.told, self.problems.note)))
+            self.sink(frame)
         except Exception as error:
             self.problems.note(f"{frame.kind.name.lower()}-not-written", error)
             return False

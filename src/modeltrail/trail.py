@@ -5,10 +5,8 @@ The composition root: joins recorder, spool, writer and store into a trail.
 import atexit
 import os
 from collections.abc import Iterable, Mapping
-from importlib.metadata import version
-from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, get_args
 
 import msgspec
 from structlog.typing import Processor, WrappedLogger
@@ -17,38 +15,40 @@ from modeltrail import context, prices
 from modeltrail.capture import CapturePolicy, policy_from
 from modeltrail.errors import ConfigurationError, KeyMismatchError
 from modeltrail.experiment.assign import Assignment, Experiment
-from modeltrail.ids import now_us, uuid7
+from modeltrail.ids import now_us
 from modeltrail.keys import Keys, load_keys
 from modeltrail.pipeline import Pipeline
 from modeltrail.problems import Problems
-from modeltrail.record import CaptureMode, Frame, FrameKind
+from modeltrail.record import CaptureMode, Durability, Frame, FrameKind
 from modeltrail.recorder import Recorder
 from modeltrail.storage import Store
-from modeltrail.storage.drain import Drain, WriterIdentity
-from modeltrail.storage.frames import Sealer
+from modeltrail.storage.background import Background, Settings
 from modeltrail.storage.rows import Batch
-from modeltrail.storage.spool import Spool, foreign, orphans
-from modeltrail.storage.writer import Writer
+from modeltrail.storage.spool import LIMIT_BYTES, foreign
 
 DEFAULT_URL = "sqlite:///modeltrail.db"
 # The trail's own first event: one id, so that of two processes that make a
 # trail at once only one succeeds.
 CREATED_ID = "00000000-0000-7000-8000-000000000001"
-REPLAY_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 5.0
+HEALTH_EVENT = "trail_health"
+# Below this the last calls of a busy second do not fit.
+LEAST_LIMIT_BYTES = 1024 * 1024
 MICROS = 1_000_000
 
 
 class Health(NamedTuple):
     """
-    How a trail is doing.
+    How a trail is doing, in this process.
 
     Attributes:
         open_calls: Calls that have started and not ended.
-        waiting_bytes: What the spool holds that is not stored yet, in the
-            segment that is written now.
+        waiting_frames: What was appended to the spool and not read yet by the
+            writer; a call is two frames.
+        spool_bytes: The size of the spool's files.
+        spool_limit_bytes: How large they may grow.
         problems: What went wrong inside, by kind.
-        drops: Records that were not stored, by reason.
+        drops: What was lost, by reason and kind.
         last_commit_us: When rows were last stored, microseconds UTC.
         last_error: Kind and type of the last error that was caught.
         foreign_spools: Spools that another version of modeltrail left; they
@@ -56,7 +56,9 @@ class Health(NamedTuple):
     """
 
     open_calls: int
-    waiting_bytes: int
+    waiting_frames: int
+    spool_bytes: int
+    spool_limit_bytes: int
     problems: Mapping[str, int]
     drops: Mapping[str, int]
     last_commit_us: int | None
@@ -82,21 +84,25 @@ class Trail:
         keys: Keys,
         policy: CapturePolicy,
         *,
-        folder: Path,
+        settings: Settings,
         defaults: Mapping[str, Any],
         processors: Iterable[Processor],
         mirror: WrappedLogger | None,
     ) -> None:
         self.store = store
         self._keys = keys
-        self._folder = folder
+        self._settings = settings
+        self._mirror = mirror
         self._problems = Problems()
         self._pipeline = Pipeline(processors, mirror=mirror, problems=self._problems)
         self.recorder = Recorder(
             self._refuse, keys, policy=policy, defaults=defaults, problems=self._problems
         )
-        self._begin(replay=True)
+        # None in a forked child until its first call.
+        self._background: Background | None = self._new_background(adopt_at_once=True)
+        self.recorder.sink = self._background.start()
         _living.add(self)
+        self._background.await_replay()
 
     def outcome(
         self,
@@ -169,7 +175,18 @@ class Trail:
         Returns:
             False if that took longer than `timeout` seconds.
         """
-        return self._writer.flush(timeout)
+        return self._background is None or self._is_closed or self._background.flush(timeout)
+
+    async def aflush(self, timeout: float | None = None) -> bool:
+        """
+        Do as `flush` does without blocking the event loop.
+
+        With `durability="power"` all that has ended is on the disk of this
+        host when this returns, whatever it returns.
+        """
+        if self._background is None or self._is_closed:
+            return True
+        return await self._background.aflush(timeout)
 
     def settle(self) -> int:
         """
@@ -183,16 +200,17 @@ class Trail:
         """
         Tell how the trail is doing.
         """
-        drain, end = self._writer.drain, self._spool.segment.end()
-        read = drain.committed.offset if drain.committed.segment == end.segment else 0
+        background = self._background
         return Health(
             open_calls=self.recorder.open_calls,
-            waiting_bytes=end.offset - read,
+            waiting_frames=background.waiting_frames if background else 0,
+            spool_bytes=background.spool.used_bytes if background else 0,
+            spool_limit_bytes=self._settings.limit_bytes,
             problems=self._problems.counts(),
-            drops=dict(drain.drops),
-            last_commit_us=drain.last_commit_us,
+            drops=background.drops() if background else {},
+            last_commit_us=background.drain.last_commit_us if background else None,
             last_error=self._problems.last_error,
-            foreign_spools=tuple(foreign(self._folder)),
+            foreign_spools=tuple(foreign(self._settings.folder)),
         )
 
     def close(self, timeout: float | None = CLOSE_TIMEOUT_S) -> bool:
@@ -205,15 +223,22 @@ class Trail:
             False if something could not be stored in time; it stays in the
             spool and is stored by whoever opens the trail next.
         """
-        if self not in _living:
+        if self._is_closed:
             return True
         _living.discard(self)
         self.recorder.settle()
         self.recorder.sink = self._refuse
-        stored = self._writer.stop(timeout)
-        self._spool.release(remove=stored)
+        stored = self._background is None or self._background.close(timeout)
+        self._tell()
         self.store.close()
         return stored
+
+    def close_at_exit(self) -> None:
+        """
+        Close it, but record what the last functions of the program still call.
+        """
+        self.close()
+        self.recorder.sink = self._first_after_exit
 
     def __enter__(self) -> Self:
         return self
@@ -226,36 +251,52 @@ class Trail:
     ) -> None:
         self.close()
 
-    def _begin(self, *, replay: bool) -> None:
-        """
-        Make this process's spool and start its writer.
-        """
-        identity = WriterIdentity(version("modeltrail"))
-        sealer = Sealer(self._keys.spool_key)
-        self._spool = Spool(self._folder, uuid7(now_us()).replace("-", ""), sealer)
-
-        def drain(spool: Any) -> Drain:
-            return Drain(spool, self.store, self._pipeline, self._keys, identity, self._problems)
-
-        dead = [(each, drain(each)) for each in orphans(self._folder)] if replay else []
-        self._writer = Writer(self._spool, drain(self._spool), self._problems, dead)
-        self._writer.start()
-        self.recorder.sink = self._spool.append
-        if dead:
-            self._writer.await_replay(REPLAY_TIMEOUT_S)
+    @property
+    def _is_closed(self) -> bool:
+        return self not in _living
 
     def restart_after_fork(self) -> None:
         """
         In a child: leave what is the parent's alone, begin anew at the first call.
         """
-        self._spool.abandon()
+        if self._background is not None:
+            self._background.spool.abandon()
+            self._background = None
         self.store.abandon()
+        self._problems.restart_after_fork()
         self.recorder.forget()
         self.recorder.sink = self._first_in_child
 
+    def _new_background(self, *, adopt_at_once: bool) -> Background:
+        return Background(
+            self._settings,
+            self.store,
+            self._pipeline,
+            self._keys,
+            self._problems,
+            adopt_at_once=adopt_at_once,
+            tell=self._tell,
+        )
+
     def _first_in_child(self, frame: Frame) -> None:
-        self._begin(replay=False)
+        self._background = self._new_background(adopt_at_once=False)
+        self.recorder.sink = self._background.start()
         self.recorder.sink(frame)
+
+    def _first_after_exit(self, frame: Frame) -> None:
+        background = self._new_background(adopt_at_once=False)
+        self.recorder.sink = background.store_at_once
+        self.recorder.sink(frame)
+
+    def _tell(self) -> None:
+        """
+        Log how the trail is doing, if it has a logger.
+        """
+        if self._mirror is not None:
+            try:
+                self._mirror.info(HEALTH_EVENT, **self.health()._asdict())
+            except Exception as error:
+                self._problems.note("mirror-failed", error)
 
     def _refuse(self, _: Frame) -> None:
         raise RuntimeError("the trail is closed")
@@ -272,12 +313,19 @@ def open_trail(
     tags: Mapping[str, Any] | None = None,
     processors: Iterable[Processor] = (),
     mirror: WrappedLogger | None = None,
+    durability: Durability = "process",
+    spool_limit_bytes: int | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> Trail:
     """
     Open a trail; documented as `modeltrail.open`.
     """
     policy = policy_from(capture)
+    if durability not in get_args(Durability):
+        raise ConfigurationError(
+            f"unknown durability {durability!r}; choose one of {', '.join(get_args(Durability))}"
+        )
+    limit_bytes = _limit(spool_limit_bytes, environ)
     keys = load_keys(environ)
     prices.load()
     store = Store.open(url or environ.get("MODELTRAIL_URL") or DEFAULT_URL)
@@ -286,11 +334,25 @@ def open_trail(
         store,
         keys,
         policy,
-        folder=store.spool_folder(environ),
+        settings=Settings(store.spool_folder(environ), durability, limit_bytes),
         defaults=tags or {},
         processors=processors,
         mirror=mirror,
     )
+
+
+def _limit(given: int | None, environ: Mapping[str, str]) -> int:
+    text = environ.get("MODELTRAIL_SPOOL_LIMIT") if given is None else str(given)
+    try:
+        limit = int(text) if text else LIMIT_BYTES
+    except ValueError:
+        limit = 0
+    if limit < LEAST_LIMIT_BYTES:
+        raise ConfigurationError(
+            f"the limit of the spool is {text!r}; give at least {LEAST_LIMIT_BYTES} bytes "
+            "(spool_limit_bytes or MODELTRAIL_SPOOL_LIMIT)"
+        )
+    return limit
 
 
 def _check_key(store: Store, keys: Keys) -> None:
@@ -328,7 +390,7 @@ def close_all() -> None:
     Close every open trail; runs at exit by itself.
     """
     for trail in list(_living):
-        trail.close()
+        trail.close_at_exit()
 
 
 def _after_fork_in_child() -> None:

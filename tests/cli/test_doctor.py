@@ -15,7 +15,7 @@ from recording import make_call, request
 import modeltrail
 from modeltrail.cli import checks
 from modeltrail.storage import Store
-from modeltrail.storage.spool import VERSION
+from modeltrail.storage.spool.folder import VERSION
 
 
 def findings(cli: Any) -> dict[str, dict[str, Any]]:

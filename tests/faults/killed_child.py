@@ -20,9 +20,7 @@ def main(framework: str, url: str, base_url: str, mode: str) -> None:
     """
     trail = modeltrail.open(url)
     if mode == "writer-stopped":
-        trail._writer._stopping = True
-        trail._writer._wake.set()
-        trail._writer._thread.join()
+        trail._background.writer.stop(60)
     module = importlib.import_module(f"drivers.{framework}")
     with module.driver(trail, SimpleNamespace(base_url=base_url)) as driver:
         for number in range(1, CALLS + 1):

@@ -17,10 +17,11 @@ from modeltrail.problems import Problems
 from modeltrail.record import Frame, FrameKind
 from modeltrail.recorder import Recorder
 from modeltrail.storage import Store
-from modeltrail.storage.drain import Drain, WriterIdentity
-from modeltrail.storage.frames import Sealer
+from modeltrail.storage.drain import CARRY_AFTER, Drain, WriterIdentity
 from modeltrail.storage.rows import Batch
 from modeltrail.storage.spool import Orphan, Spool, orphans
+from modeltrail.storage.spool.folder import segment_numbers
+from modeltrail.storage.spool.frames import Sealer
 from modeltrail.tell import CALLER_LIMIT_BYTES, canonical
 
 KEYS = Keys(bytes(32))
@@ -35,7 +36,7 @@ class Line:
         self.store = store
         self.processors = processors
         self.problems = Problems()
-        self.spool = Spool(folder, "origin", Sealer(KEYS.spool_key))
+        self.spool = Spool(folder, "origin", Sealer(KEYS.spool_key), self.problems.note)
         self.recorder = Recorder(
             self.spool.append, KEYS, policy=CapturePolicy(), problems=self.problems
         )
@@ -53,10 +54,8 @@ class Line:
         Let a new process take over what this one has left.
         """
         (orphan,) = orphans(self.spool.folder)
-        drain = self.drain_of(orphan)
-        drain.step(all_ended=True)
-        drain.settle()
-        drain.step(all_ended=True)
+        for _ in self.drain_of(orphan).finish():
+            pass
         orphan.release(remove=False)
 
     def rows(self, table: str) -> list[dict[str, Any]]:
@@ -85,7 +84,7 @@ def test_call_arrives_with_its_writer_and_origin(line: Line) -> None:
     assert (str(row["id"]), row["status"], row["cost_nanousd"]) == (call.id, "ok", 6300)
     assert (row["writer_id"], row["writer_seq"]) == (str(writer["id"]), 1)
     assert row["origin"] == "origin:0:0"
-    assert line.drain.committed == line.spool.segment.end()
+    assert line.drain.committed == line.spool.end()
 
 
 def test_replay_of_what_was_stored_adds_nothing(line: Line) -> None:
@@ -188,10 +187,10 @@ def test_end_without_a_start_is_dropped_and_counted(line: Line) -> None:
 
 def test_frame_of_nobody_is_passed_over(line: Line, tmp_path: Path) -> None:
     """A frame that cannot be read, such as one sealed with another key, costs itself only."""
-    other = Spool(tmp_path / "other", "x", Sealer(b"\1" * 32))
+    other = Spool(tmp_path / "other", "origin", Sealer(b"\1" * 32), line.problems.note)
     other.append(Frame(FrameKind.START, "id", 1, {}, {}, {"input": b"[]"}))
-    alien = next((tmp_path / "other").glob("*.spool")).read_bytes()
-    next(line.spool.folder.glob("*.spool")).write_bytes(alien)
+    for path in other.folder.glob("*.0*"):
+        (line.spool.folder / path.name).write_bytes(path.read_bytes())
     make_call(line.recorder)
     line.drain.step(all_ended=True)
     assert len(line.rows("call")) == 1
@@ -208,17 +207,114 @@ def test_fact_that_cannot_be_amended_is_counted(line: Line) -> None:
     assert line.problems.counts() == {"not-amendable": 1}
 
 
+def segments(line: Line) -> list[int]:
+    """
+    Return the numbers of the segments there are.
+    """
+    return segment_numbers(line.spool.folder, line.spool.origin)
+
+
+def work(line: Line, turns: int = 4) -> None:
+    """
+    Let the drain work.
+    """
+    for _ in range(turns):
+        line.drain.step(all_ended=True)
+
+
 def test_call_in_flight_keeps_its_segment(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     """Segments are removed once all calls that began in them are stored."""
-    monkeypatch.setattr("modeltrail.storage.spool.SEGMENT_BYTES", 1)
+    monkeypatch.setattr("modeltrail.storage.spool.spool.SEGMENT_BYTES", 1)
     slow = line.recorder.start(request("slow"))
-    line.spool.rotate()
+    line.spool.make_room()
     make_call(line.recorder, "quick")
-    line.spool.rotate()
-    for _ in range(4):
-        line.drain.step(all_ended=True)
-    assert min(path.name[:13] for path in line.spool.folder.glob("*.spool")) == "origin.000000"
+    work(line)
+    assert segments(line) == [0, 1]
     slow.stop(response())
-    for _ in range(4):
-        line.drain.step(all_ended=True)
-    assert [path.name[:13] for path in line.spool.folder.glob("*.spool")] == ["origin.000002"]
+    work(line)
+    assert segments(line) == [1]
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_call_that_takes_long_does_not_keep_all_that_follows(
+    line: Line, monkeypatch: pytest.MonkeyPatch, dies: bool
+) -> None:
+    """The start of a call that does not end is carried along, so that old segments can go."""
+    monkeypatch.setattr("modeltrail.storage.spool.spool.SEGMENT_BYTES", 1)
+    long = "x" * (CALLER_LIMIT_BYTES + 1)
+    slow = line.recorder.start(request("slow", messages=(("user", long),), tags={"feature": "f"}))
+    lost = line.recorder.start(request("lost"))
+    for number in range(9):
+        make_call(line.recorder, f"quick-{number}")
+        line.spool.make_room()
+        work(line)
+    assert len(segments(line)) <= CARRY_AFTER + 1
+    slow.stop(response())
+    if not dies:
+        work(line)
+        lost.lose()
+        work(line)
+    else:
+        line.spool.release(remove=False)
+        line.replay()
+        line.replay()
+    found = {row["run_id"]: row for row in line.rows("call")}
+    assert len(line.rows("call")) == 11
+    assert (found["slow"]["status"], found["slow"]["feature"]) == ("ok", "f")
+    assert found["slow"]["input_digest"] == KEYS.digest(canonical((("user", long),)))
+    assert found["lost"]["status"] == "incomplete"
+    assert line.problems.counts() == {}
+    assert line.drain.drops == {}
+
+
+def test_torn_end_of_a_living_spool_does_not_hold_up_the_rest(line: Line) -> None:
+    """What a full disk has cut is passed over even if nothing follows it, and counted."""
+    make_call(line.recorder)
+    path = next(line.spool.folder.glob("*.spool"))
+    with path.open("ab") as file:
+        file.write(path.read_bytes()[:30])
+    work(line)
+    assert line.drain.committed == line.spool.end()
+    assert line.problems.counts() == {"frame-torn": 1}
+    make_call(line.recorder, "run-2")
+    work(line)
+    assert [row["run_id"] for row in line.rows("call")] == ["run-1", "run-2"]
+    assert line.problems.counts() == {"frame-torn": 1}
+
+
+def test_call_whose_start_was_not_written_is_whole(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of a call says all that its start could not."""
+    monkeypatch.setattr(line.spool, "_room", 0)
+    call = line.recorder.start(request(tags={"feature": "f"}))
+    monkeypatch.undo()
+    call.stop(response())
+    work(line)
+    (row,) = line.rows("call")
+    assert (row["status"], row["feature"], row["cost_nanousd"]) == ("ok", "f", 6300)
+    assert line.spool.drops.counts() == {}
+
+
+def test_drops_of_the_spool_are_told_in_the_trail_once(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the spool could not take is counted in events, whoever tells of it, and never twice."""
+
+    def told() -> list[str]:
+        return [row["detail"] for row in line.rows("event")]
+
+    monkeypatch.setattr(line.spool, "_room", -line.spool._reserve)
+    make_call(line.recorder, "run-1")
+    make_call(line.recorder, "run-2")
+    monkeypatch.undo()
+    work(line)
+    work(line)
+    assert told() == ['{"spool-full:call":2}']
+    monkeypatch.setattr(line.spool, "_room", 0)
+    line.recorder.emit(FrameKind.OUTCOME, {"name": "n", "value_micros": 1, "trace_id": "t"})
+    line.spool.release(remove=False)
+    monkeypatch.undo()
+    line.replay()
+    line.replay()
+    assert told() == ['{"spool-full:call":2}', '{"spool-full:outcome":1}']

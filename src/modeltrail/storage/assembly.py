@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from modeltrail.record import Frame, FrameKind
-from modeltrail.storage.spool import Position
+from modeltrail.storage.spool.tail import Position
 
 # How long an ended call waits for late facts, seconds.
 HOLD_S = 0.25
@@ -66,9 +66,14 @@ class Assembly:
     Args:
         describe: Returns the columns that a frame fills.
         clock: Seconds, monotonic.
+        is_replay: The frames are those of a process that has died: where a
+            start was carried to, it may be met for the first time.
     """
 
-    def __init__(self, describe: Describe, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, describe: Describe, clock: Callable[[], float], *, is_replay: bool = False
+    ) -> None:
+        self._is_replay = is_replay
         self._describe = describe
         self._clock = clock
         self._open: dict[str, Draft] = {}
@@ -81,6 +86,8 @@ class Assembly:
             FrameKind.AMEND: self._amend,
             FrameKind.OUTCOME: self._other,
             FrameKind.EVENT: self._other,
+            FrameKind.CALL: self._end,
+            FrameKind.CARRIED: self._carry,
         }
 
     def take(self, frame: Frame, position: Position) -> None:
@@ -121,6 +128,12 @@ class Assembly:
         drafts = (*self._open.values(), *(draft for _, draft in self._held.values()))
         return min((draft.position for draft in drafts), default=None)
 
+    def begun_in(self, segment: int) -> list[Draft]:
+        """
+        Return the calls in flight whose first frame stands in a segment.
+        """
+        return [draft for draft in self._open.values() if draft.position.segment == segment]
+
     @property
     def is_holding(self) -> bool:
         """
@@ -131,6 +144,13 @@ class Assembly:
     def _start(self, frame: Frame, position: Position) -> None:
         columns = self._describe(frame)
         self._open[frame.id] = Draft(frame.id, frame.started_at_us, position, columns, [])
+
+    def _carry(self, frame: Frame, position: Position) -> None:
+        draft = self._open.get(frame.id)
+        if draft is not None:
+            self._open[frame.id] = draft._replace(position=position)
+        elif self._is_replay:
+            self._start(frame, position)
 
     def _end(self, frame: Frame, position: Position) -> None:
         columns = self._describe(frame)

@@ -8,6 +8,8 @@ a process that has died.
 import os
 import platform
 from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from time import monotonic
 from typing import Any
 
@@ -19,13 +21,20 @@ from modeltrail.keys import Keys
 from modeltrail.pipeline import Pipeline
 from modeltrail.problems import Problems
 from modeltrail.record import FrameKind
-from modeltrail.storage import frames, rows
+from modeltrail.storage import rows
 from modeltrail.storage.assembly import Assembly, Draft, Late, Other
-from modeltrail.storage.frames import Sealer
 from modeltrail.storage.migrations.views import AMENDABLE
 from modeltrail.storage.rows import Batch
 from modeltrail.storage.spool import Orphan, Position, Spool, Tail
+from modeltrail.storage.spool.drops import TEXT
+from modeltrail.storage.spool.frames import Found, Sealer, decode
+from modeltrail.storage.spool.spool import SpoolFullError
 from modeltrail.storage.store import Store
+
+# Overload is told of in the trail at most this often, seconds.
+REPORT_S = 10.0
+# A call in flight keeps the segment where it began, until so many others follow it.
+CARRY_AFTER = 2
 
 
 class WriterIdentity:
@@ -60,7 +69,8 @@ class Drain:
 
     Attributes:
         committed: All before this place is stored, but for calls in flight.
-        drops: Records that were not stored, by reason, since the beginning.
+        drops: What was read and not stored, by reason, since the beginning.
+        taken: How many frames were read.
     """
 
     def __init__(
@@ -74,18 +84,26 @@ class Drain:
     ) -> None:
         self.committed = Position(0, 0)
         self.drops: Counter[str] = Counter()
+        self.taken = 0
         self.last_commit_us: int | None = None
         self._spool = spool
         self._is_replay = isinstance(spool, Orphan)
         self._store = store
         self._pipeline = pipeline
-        self._sealer = Sealer(keys.spool_key)
         self._writer = writer
         self._problems = problems
-        self._tail = Tail(spool)
-        self._assembly = Assembly(lambda frame: columns_of(frame, keys, problems.note), monotonic)
+        self._tail = Tail(spool, Sealer(keys.spool_key))
+        self._assembly = Assembly(
+            lambda frame: columns_of(frame, keys, problems.note),
+            monotonic,
+            is_replay=self._is_replay,
+        )
         self._batch = Batch.empty()
         self._unreported: Counter[str] = Counter()
+        # Drops of the spool that the batch at hand tells of.
+        self._telling: dict[str, int] = {}
+        self._told_at = monotonic() - REPORT_S
+        self._carried_from = -1
 
     def step(self, *, all_ended: bool = False) -> bool:
         """
@@ -112,11 +130,28 @@ class Drain:
         self._advance()
         return found
 
-    def settle(self) -> None:
+    def finish(self) -> Iterator[None]:
         """
-        End what never ended; for a spool that nobody appends to any more.
+        Store all there is and end what never ended, a step at a time.
+
+        For a spool that nobody appends to any more.
+
+        Raises:
+            StoreUnavailableError: Go on later with a new iterator.
         """
+        while self.step(all_ended=True):
+            yield
         self._assembly.settle()
+        while self.step(all_ended=True) or self._assembly.is_holding:
+            yield
+
+    @property
+    def needed_from(self) -> Position:
+        """
+        The first place in the spool that is needed still, for calls in flight, too.
+        """
+        needed = self._assembly.needed_from or self._tail.position
+        return min(needed, self.committed)
 
     @property
     def is_behind(self) -> bool:
@@ -133,14 +168,27 @@ class Drain:
         return self._assembly.is_holding
 
     def _read(self) -> bool:
+        torn = self._tail.torn
         read = self._tail.read()
         for position, found in read:
             try:
-                self._assembly.take(frames.decode(found, self._sealer), position)
+                self._take(position, found)
             except Exception as error:
                 self._problems.note("frame-not-readable", error)
                 self._drop("frame-not-readable")
+        if self._tail.torn > torn:
+            self._problems.note("frame-torn", times=self._tail.torn - torn)
         return bool(read)
+
+    def _take(self, position: Position, found: Found) -> None:
+        self.taken += 1
+        frame, place = decode(found)
+        if place is not None:
+            texts = self._tail.texts(place, position.segment, frame.id)
+            if texts is None:
+                self._drop(TEXT)
+            frame = frame._replace(texts=texts)
+        self._assembly.take(frame, position)
 
     def _collect(self, *, all_ended: bool) -> None:
         drafts = list(self._assembly.ripe(all_ended=all_ended))
@@ -157,7 +205,8 @@ class Drain:
         for other in self._assembly.others:
             self._add_other(other)
         self._assembly.others.clear()
-        self._add_drops()
+        if all_ended or monotonic() - self._told_at >= REPORT_S:
+            self._add_drops()
 
     def _add_call(self, draft: Draft) -> None:
         columns = self._pipeline.run(
@@ -198,25 +247,51 @@ class Drain:
 
     def _add_drops(self) -> None:
         if self._unreported:
-            now = now_us()
-            detail = msgspec.json.encode(dict(self._unreported), order="sorted").decode()
-            self._batch.event.append((uuid7(now), now, "records-dropped", detail))
+            self._add_report(uuid7(now_us()), self._unreported)
             self._unreported.clear()
+        if (unreported := self._spool.drops.unreported()) is not None:
+            id, self._telling = unreported
+            self._add_report(id, self._telling)
+
+    def _add_report(self, id: str, counts: Mapping[str, int]) -> None:
+        detail = msgspec.json.encode(dict(counts), order="sorted").decode()
+        self._batch.event.append((id, now_us(), "records-dropped", detail))
+        self._told_at = monotonic()
 
     def _store_batch(self) -> None:
-        if self._writer.row:
+        if self._writer.row and not self._batch.writer:
             self._batch.writer.append(self._writer.row)
         for table, _ in self._store.append(self._batch):
             self._drop(f"refused-by-database:{table}")
         self._writer.row = None
         self._batch = Batch.empty()
+        self._spool.drops.note_reported(self._telling)
+        self._telling = {}
         self.last_commit_us = now_us()
 
     def _advance(self) -> None:
         if not self._assembly.is_holding:
             self.committed = self._tail.position
         needed = self._assembly.needed_from or self._tail.position
-        self._tail.release(min(needed, self._tail.position).segment)
+        oldest = min(needed, self._tail.position).segment
+        self._tail.release(oldest)
+        if oldest > self._carried_from and self._tail.position.segment - oldest >= CARRY_AFTER:
+            self._carry(oldest)
+
+    def _carry(self, segment: int) -> None:
+        """
+        Repeat the starts that alone keep a segment, so that it can go.
+
+        It goes once the repeated starts were read.
+        """
+        if isinstance(self._spool, Orphan):
+            return
+        # Without room for them the segment stays, and this is tried again.
+        with suppress(OSError, SpoolFullError):
+            for draft in self._assembly.begun_in(segment):
+                frame = self._tail.frame_at(draft.position)
+                self._spool.append(frame._replace(kind=FrameKind.CARRIED))
+            self._carried_from = segment
 
     def _drop(self, reason: str) -> None:
         self.drops[reason] += 1

@@ -3,7 +3,10 @@ The writer: the background thread that empties the spool into the store.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from math import inf
+from time import monotonic, sleep
 
 from modeltrail.errors import StoreUnavailableError
 from modeltrail.problems import Problems
@@ -16,15 +19,25 @@ FIRST_LOOK_S = 0.05
 IDLE_LOOK_S = 0.5
 RETRY_FIRST_S = 0.1
 RETRY_MOST_S = 5.0
+# How often it looks for what other processes have left.
+ORPHANS_LOOK_S = 10.0
+
+Adopt = Callable[[frozenset[str]], Iterator[tuple[Orphan, Drain]]]
 
 
 class Writer:
     """
-    Drains this process's spool until it is stopped.
+    Drains this process's spool, and those of the dead, until it is stopped.
+
+    Attributes:
+        replayed: Whether the spools found at the start are in the store.
+        failing: Whether the store did not take what it was last given.
+        finished: Whether it was stopped and had stored all there was.
 
     Args:
-        orphans: Spools of processes that have died, replayed first, each with
-            its drain.
+        adopt: Takes over the spools of processes that have died, but for those
+            named, each with its drain.
+        adopt_at_once: Whether to do so at the start, or only after a while.
     """
 
     def __init__(
@@ -32,23 +45,34 @@ class Writer:
         spool: Spool,
         drain: Drain,
         problems: Problems,
-        orphans: list[tuple[Orphan, Drain]] | None = None,
+        adopt: Adopt,
+        *,
+        adopt_at_once: bool,
     ) -> None:
         self.drain = drain
+        self.failing = False
+        self.finished = False
         self._spool = spool
         self._problems = problems
-        self._orphans = orphans or []
+        self._adopt = adopt
+        self._adopt_at = monotonic() + (0 if adopt_at_once else ORPHANS_LOOK_S)
+        self._adopted: list[tuple[Orphan, Drain]] = []
+        self._hopeless: set[str] = set()
+        self.replayed = not adopt_at_once
         self._progress = threading.Condition()
+        self._listeners: list[Callable[[], object]] = []
         self._wake = threading.Event()
         self._wanted = Position(0, 0)
         self._stopping = False
-        self.replayed = not self._orphans
-        self.failing = False
+        self._stop_at = inf
         self._thread = threading.Thread(target=self._run, name="modeltrail-writer", daemon=True)
 
     def start(self) -> None:
         """
         Start the thread.
+
+        Raises:
+            RuntimeError: The interpreter is about to end.
         """
         self._thread.start()
 
@@ -59,9 +83,30 @@ class Writer:
         Returns:
             False if that took longer than `timeout` seconds.
         """
-        target = self._spool.segment.end()
-        self._wanted = max(self._wanted, target)
+        target = self.want_all()
         return self._await(lambda: self.drain.committed >= target, timeout)
+
+    def want_all(self) -> Position:
+        """
+        Ask for all that was appended so far, without waiting for late facts.
+
+        Returns:
+            The place that `drain.committed` will reach.
+        """
+        target = self._spool.end()
+        self._wanted = max(self._wanted, target)
+        self._wake.set()
+        return target
+
+    def listen(self, listener: Callable[[], object]) -> Callable[[], None]:
+        """
+        Call a listener after each turn, on the writer's thread.
+
+        Returns:
+            What ends that.
+        """
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
 
     def await_replay(self, timeout: float) -> bool:
         """
@@ -71,42 +116,42 @@ class Writer:
 
     def stop(self, timeout: float | None) -> bool:
         """
-        Store what is left and end the thread.
+        Store what is left, settle calls that have not ended, and end the thread.
 
         Returns:
             Whether all was stored in time.
         """
-        flushed = self.flush(timeout)
+        self._stop_at = inf if timeout is None else monotonic() + timeout
         self._stopping = True
         self._wake.set()
         self._thread.join(timeout)
-        return flushed and not self._thread.is_alive()
+        return self.finished
 
     def _run(self) -> None:
         wait = FIRST_LOOK_S
         while not self._stopping:
-            busy = self._turn()
+            busy = self._turn(self._work)
             if busy is None:
                 wait = min(max(wait, RETRY_FIRST_S) * 2, RETRY_MOST_S)
             elif busy or self.drain.is_holding:
                 wait = FIRST_LOOK_S
             else:
                 wait = min(wait * 2, IDLE_LOOK_S)
-            if not (busy and self.drain.is_behind):
+            if not (busy and (self.drain.is_behind or self._adopted)):
                 self._wake.wait(wait)
                 self._wake.clear()
+        while not self.finished and monotonic() < self._stop_at:
+            if self._turn(self._finish) is None:
+                sleep(RETRY_FIRST_S)
+        for orphan, _ in self._adopted:
+            orphan.release(remove=False)
 
-    def _turn(self) -> bool | None:
+    def _turn(self, work: Callable[[], bool]) -> bool | None:
         """
-        Do what there is to do; None if the store could not take it.
+        Do some work and tell whether there was any; None if the store could not take it.
         """
         try:
-            while self._orphans:
-                self._replay(*self._orphans[0])
-                self._orphans.pop(0)
-            self.replayed = True
-            self._spool.rotate()
-            busy = self.drain.step(all_ended=self._wanted > self.drain.committed)
+            busy: bool | None = work()
         except StoreUnavailableError as error:
             self._problems.note("store-unavailable", error)
             busy = None
@@ -117,23 +162,44 @@ class Writer:
         self.failing = busy is None
         with self._progress:
             self._progress.notify_all()
+        for listener in list(self._listeners):
+            with suppress(RuntimeError):  # its event loop was closed
+                listener()
         return busy
 
-    def _replay(self, orphan: Orphan, drain: Drain) -> None:
+    def _work(self) -> bool:
+        if monotonic() >= self._adopt_at:
+            self._adopted += self._adopt(frozenset(self._hopeless))
+            self._adopt_at = monotonic() + ORPHANS_LOOK_S
+        replayed = bool(self._adopted) and self._replay(*self._adopted[0])
+        self.replayed = not self._adopted
+        stored = self.drain.step(all_ended=self._wanted > self.drain.committed)
+        return stored or replayed
+
+    def _finish(self) -> bool:
+        for _ in self.drain.finish():
+            return True
+        self.finished = True
+        return False
+
+    def _replay(self, orphan: Orphan, drain: Drain) -> bool:
+        """
+        Store some of what a dead process has left.
+        """
         try:
-            while drain.step(all_ended=True):
-                pass
-            drain.settle()
-            while drain.step(all_ended=True):
-                pass
+            for _ in drain.finish():
+                return True
         except StoreUnavailableError:
             raise
         except Exception as error:
             # Left as it is: whatever is wrong with it must not hold up the living.
             self._problems.note("replay-failed", error)
+            self._hopeless.add(orphan.origin)
             orphan.release(remove=False)
         else:
             orphan.release(remove=True)
+        self._adopted.pop(0)
+        return True
 
     def _await(self, condition: Callable[[], bool], timeout: float | None) -> bool:
         self._wake.set()

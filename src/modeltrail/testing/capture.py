@@ -14,11 +14,9 @@ from modeltrail.pipeline import Pipeline
 from modeltrail.problems import Problems
 from modeltrail.record import CallRecord, CaptureMode, Frame
 from modeltrail.recorder import Recorder
-from modeltrail.storage import frames
 from modeltrail.storage.assembly import Assembly
-from modeltrail.storage.frames import Sealer
 from modeltrail.storage.rows import record_from
-from modeltrail.storage.spool import Position
+from modeltrail.storage.spool import Position, frames
 
 
 class CapturedTrail:
@@ -37,7 +35,6 @@ class CapturedTrail:
             self._take, keys, policy=policy, defaults=tags, problems=self.problems
         )
         self._pipeline = Pipeline(problems=self.problems)
-        self._sealer = Sealer(keys.spool_key)
         self._assembly = Assembly(
             lambda frame: columns_of(frame, keys, self.problems.note), monotonic
         )
@@ -58,8 +55,9 @@ class CapturedTrail:
 
     def _take(self, frame: Frame) -> None:
         # As through a spool: what cannot be written there cannot be captured, either.
-        for found in frames.scan(frames.encode(frame, self._sealer)):
-            self._assembly.take(frames.decode(found, self._sealer), Position(0, 0))
+        for found in frames.scan(frames.encode(frame, self.problems.note)):
+            read, _ = frames.decode(found)
+            self._assembly.take(read._replace(texts=frame.texts), Position(0, 0))
 
 
 @contextmanager

@@ -1,16 +1,17 @@
 """
 Frames as bytes: how the spool's files are read and written.
 
-A frame is a header and a payload: an array in JSON, since whatever can be
-written so can be read again, whatever an application has for tags, and behind
-it what texts there are, sealed, so that a spool left on a disk gives away no
-content.
+A frame is a header and an array in JSON, since whatever can be written so can
+be read again, whatever an application has for tags. Its texts are not in it:
+they lie sealed in a file of their own, so that a spool left on a disk gives
+away no content, and so that they can go before the records do when room runs
+out. The frame says where they are.
 """
 
 import os
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -18,18 +19,45 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from modeltrail.errors import KeyMismatchError
+from modeltrail.plain import plain
 from modeltrail.record import Frame, FrameKind
 
-MAGIC = b"mtF2"
-# Magic, the lengths of the payload and of its JSON, CRC-32 of the payload begun with the latter.
-HEADER = struct.Struct(">4sIII")
+MAGIC = b"mtF3"
+# Magic, length of the JSON, CRC-32 of the JSON begun with its length.
+HEADER = struct.Struct(">4sII")
 NONCE_BYTES = 12
 # What is not sealed is labels and numbers; more of them is a mistake of somebody's.
 OPEN_LIMIT_BYTES = 24 * 1024
 
+
+class Place(NamedTuple):
+    """
+    Where the sealed texts of a frame lie in its segment's file of texts.
+    """
+
+    offset: int
+    length: int
+
+
+class Found(NamedTuple):
+    """
+    A frame found in a spool file.
+
+    Attributes:
+        offset: Where it starts.
+        end: Where the next one starts.
+        payload: The JSON.
+    """
+
+    offset: int
+    end: int
+    payload: bytes
+
+
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(
-    tuple[FrameKind, str, int, dict[str, Any], dict[str, Any]]  # as a Frame, but for its texts
+    # As a Frame, with the place of its texts instead of them.
+    tuple[FrameKind, str, int, dict[str, Any], dict[str, Any], Place | None]
 ).decode
 
 
@@ -64,50 +92,41 @@ class Sealer:
         return msgspec.msgpack.decode(plain, type=dict[str, bytes])
 
 
-class Found(NamedTuple):
-    """
-    A frame found in a spool file.
-
-    Attributes:
-        offset: Where it starts.
-        end: Where the next one starts.
-        open: The JSON.
-        sealed: The texts, b"" if there are none.
-    """
-
-    offset: int
-    end: int
-    open: bytes
-    sealed: bytes
-
-
-def encode(frame: Frame, sealer: Sealer) -> bytes:
+def encode(frame: Frame, note: Callable[[str], None], place: Place | None = None) -> bytes:
     """
     Return a frame's bytes, header included.
 
+    What of it cannot be written is left out and counted.
+
+    Args:
+        note: Counts a problem by its kind.
+        place: Where its texts lie.
+
     Raises:
-        TypeError, ValueError, RecursionError: It holds
-            something that cannot be written, or too much.
+        TypeError, ValueError, RecursionError: It cannot be written at all.
     """
-    payload = _encode(frame[:-1])
+    try:
+        return _framed((*frame[:-1], place))
+    except Exception:  # something in it cannot be written, or is too much
+        return _framed((*frame._replace(told=plain(frame.told, note))[:-1], place))
+
+
+def _framed(content: tuple[Any, ...]) -> bytes:
+    payload = _encode(content)
     if (length := len(payload)) > OPEN_LIMIT_BYTES:
         raise ValueError(f"{length} bytes are too much for the labels of a call")
-    if frame.texts:
-        payload += sealer.seal(frame.texts, frame.id)
-    return HEADER.pack(MAGIC, len(payload), length, zlib.crc32(payload, length)) + payload
+    return HEADER.pack(MAGIC, length, zlib.crc32(payload, length)) + payload
 
 
-def decode(found: Found, sealer: Sealer) -> Frame:
+def decode(found: Found) -> tuple[Frame, Place | None]:
     """
-    Read a frame.
+    Read a frame, but for its texts, and where these lie.
 
     Raises:
         msgspec.DecodeError: It is no frame of this version.
-        KeyMismatchError: Its texts were sealed with another key.
     """
-    kind, id, started_at_us, told, facts = _decode(found.open)
-    texts = sealer.open(found.sealed, id) if found.sealed else None
-    return Frame(kind, id, started_at_us, told, facts, texts)
+    kind, id, started_at_us, told, facts, place = _decode(found.payload)
+    return Frame(kind, id, started_at_us, told, facts), place
 
 
 def scan(data: bytes) -> Iterator[Found]:
@@ -131,11 +150,9 @@ def _frame_at(data: bytes, start: int) -> Found | None:
     body = start + HEADER.size
     if body > len(data):
         return None
-    _, length, open_length, checksum = HEADER.unpack_from(data, start)
+    _, length, checksum = HEADER.unpack_from(data, start)
     end = body + length
     payload = data[body:end]
-    if end > len(data) or zlib.crc32(payload, open_length) != checksum:
+    if end > len(data) or zlib.crc32(payload, length) != checksum:
         return None
-    if open_length == length:
-        return Found(start, end, payload, b"")
-    return Found(start, end, payload[:open_length], payload[open_length:])
+    return Found(start, end, payload)
