@@ -175,7 +175,7 @@ def _stored(whole: Whole) -> list[StoredRow]:
 
 def _append(store: Store, batches: list[list[StoredRow]]) -> None:
     for rows in batches:
-        store.append(Batch.empty()._replace(call=rows))
+        store.append(Batch(call=rows))
 
 
 def _insert(connection: sqlite3.Connection, batches: list[list[StoredRow]]) -> None:

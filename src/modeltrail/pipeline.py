@@ -111,6 +111,8 @@ class Pipeline:
                 return None
             except Exception as error:
                 self._fail(event_dict, error)
+        if self._processors:  # what they have added must be storable, too
+            self._run_own(scrub, event_dict)
         if self._mirror is not None:
             self._reflect(event_dict)
         del event_dict["event"]

@@ -363,7 +363,7 @@ def _check_key(store: Store, keys: Keys) -> None:
     if created is None:
         detail = msgspec.json.encode({"key_id": keys.key_id}).decode()
         event = (CREATED_ID, now_us(), "trail-created", detail)
-        store.append(Batch.empty()._replace(event=[event]))
+        store.append(Batch(event=[event]))
         created = store.event_detail(CREATED_ID) or detail
     known = msgspec.json.decode(created)["key_id"]
     if known != keys.key_id:

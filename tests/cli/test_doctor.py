@@ -117,6 +117,15 @@ def test_unpriced_calls_are_told(cli: Any, filled: str) -> None:
     assert found["calls"]["detail"] == "3, the last one began 2026-09-21 14:15:20 UTC"
 
 
+@pytest.mark.parametrize(("ahead", "status"), [(12, "ok"), (2, "warn"), (None, None)])
+def test_partitions_that_run_out_are_told(
+    cli: Any, filled: str, monkeypatch: pytest.MonkeyPatch, ahead: int | None, status: str | None
+) -> None:
+    """On a server, in time; an SQLite file has none."""
+    monkeypatch.setattr(Store, "months_ahead", lambda _: ahead)
+    assert findings(cli).get("partitions", {}).get("status") == status
+
+
 def test_unwritable_spool_is_a_failure(
     cli: Any, filled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

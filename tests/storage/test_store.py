@@ -38,7 +38,7 @@ def add(store: Store, *records: CallRecord, **tables: list[Any]) -> None:
     """
     Store records and rows of other tables.
     """
-    batch = Batch.empty()._replace(call=[call_row(each) for each in records], **tables)
+    batch = Batch(call=[call_row(each) for each in records], **tables)
     assert store.append(batch) == []
 
 
@@ -74,7 +74,7 @@ def test_row_at_fault_does_not_cost_the_others(store: Store) -> None:
     """A row that the database refuses is given back; the rest is stored."""
     bad = list(call_row(record(1)))
     bad[CallRecord.__struct_fields__.index("framework")] = None
-    batch = Batch.empty()._replace(call=[call_row(record(0)), tuple(bad), call_row(record(2))])
+    batch = Batch(call=[call_row(record(0)), tuple(bad), call_row(record(2))])
     assert store.append(batch) == [("call", tuple(bad))]
     assert [each.record.started_at_us - START for each in store.calls()] == [2, 0]
 

@@ -17,6 +17,8 @@ from modeltrail.render.figures import count, moment
 if TYPE_CHECKING:
     from modeltrail.storage import Store
 
+# Fewer months of partitions than this are worth a word.
+FEW_MONTHS = 3
 # Our distribution -> the framework's.
 INTEGRATIONS = {
     "modeltrail-langchain": "langchain-core",
@@ -51,14 +53,15 @@ def examine(given: str | None) -> Iterator[Finding]:
     yield _versions()
     try:
         with reading(given) as store:
-            yield from (_examined(check, store) for check in STORE_CHECKS)
+            found = (_examined(check, store) for check in STORE_CHECKS)
+            yield from (finding for finding in found if finding is not None)
     except ModeltrailError as error:
         # Its message says what to do.
         yield Finding("database", "fail", str(error))
     yield from _integrations()
 
 
-def _examined(check: "StoreCheck", store: "Store") -> Finding:
+def _examined(check: "StoreCheck", store: "Store") -> Finding | None:
     try:
         return check(store)
     except ModeltrailError:
@@ -78,6 +81,17 @@ def _database(store: "Store") -> Finding:
 
     name = shown(store.url.render_as_string())
     return Finding("database", "ok", f"{name}, schema {HEAD}")
+
+
+def _partitions(store: "Store") -> Finding | None:
+    ahead = store.months_ahead()
+    if ahead is None:
+        return None
+    detail = f"made for {ahead} months to come"
+    if ahead >= FEW_MONTHS:
+        return Finding("partitions", "ok", detail)
+    remedy = "run: modeltrail --db URL migrate"
+    return Finding("partitions", "warn", f"{detail}; later calls share one table", remedy)
 
 
 def _key(store: "Store") -> Finding:
@@ -153,9 +167,10 @@ def _unpriced(store: "Store") -> Finding:
     return Finding("unpriced", "warn", f"{detail} ({unpriced / calls:.1%})", remedy)
 
 
-StoreCheck = Callable[["Store"], Finding]
+StoreCheck = Callable[["Store"], Finding | None]
 STORE_CHECKS: tuple[StoreCheck, ...] = (
     _database,
+    _partitions,
     _key,
     _spool_folder,
     _orphaned_spools,

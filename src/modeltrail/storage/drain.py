@@ -98,7 +98,7 @@ class Drain:
             monotonic,
             is_replay=self._is_replay,
         )
-        self._batch = Batch.empty()
+        self._batch = Batch()
         self._unreported: Counter[str] = Counter()
         # Drops of the spool that the batch at hand tells of.
         self._telling: dict[str, int] = {}
@@ -232,7 +232,7 @@ class Drain:
             if field not in AMENDABLE:
                 self._problems.note("not-amendable")
                 continue
-            encoded = msgspec.json.encode(value).decode()
+            encoded = msgspec.json.encode(rows.plain_value(value)).decode()
             origin = self._place(late.position)
             self._batch.amendment.append(
                 (late.call_id, late.started_at_us, now_us(), field, encoded, late.why, origin)
@@ -264,7 +264,7 @@ class Drain:
         for table, _ in self._store.append(self._batch):
             self._drop(f"refused-by-database:{table}")
         self._writer.row = None
-        self._batch = Batch.empty()
+        self._batch = Batch()
         self._spool.drops.note_reported(self._telling)
         self._telling = {}
         self.last_commit_us = now_us()

@@ -11,6 +11,15 @@ from sqlalchemy.exc import ArgumentError
 from modeltrail.errors import ConfigurationError, MissingExtraError, StoreUnavailableError
 
 BUSY_TIMEOUT_MS = 5_000
+# What the URL does not say: a server that has gone must be noticed.
+SERVER_SETTINGS = {
+    "application_name": "modeltrail",
+    "connect_timeout": "10",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "30000",
+}
 # A connection that will write says so before it begins: a deferred transaction
 # that reads first is refused at once when another process writes.
 WRITES = {"modeltrail_writes": True}
@@ -62,10 +71,13 @@ def make_engine(url: URL, *, reads_only: bool = False) -> Engine:
             event.listen(engine, "connect", _make_durable)
         event.listen(engine, "begin", _on_sqlite_begin)
         return engine
+    given = {name: value for name, value in SERVER_SETTINGS.items() if name not in url.query}
     try:
-        return create_engine(url, hide_parameters=True, pool_pre_ping=True)
+        engine = create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args=given)
     except ModuleNotFoundError as error:
         raise MissingExtraError("postgres", "a PostgreSQL trail") from error
+    event.listen(engine, "begin", _on_postgres_begin)
+    return engine
 
 
 def _parse_sqlite(url: URL) -> URL:
@@ -98,6 +110,17 @@ def _make_durable(connection: Any, _: Any) -> None:
 def _on_sqlite_begin(connection: Any) -> None:
     writes = connection.get_execution_options().get("modeltrail_writes")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _on_postgres_begin(connection: Any) -> None:
+    # A segment of the spool goes once its rows are committed, so the commit must be on the
+    # server's disk, whatever its configuration says; a stronger setting stays. For this
+    # transaction only, since a pooler may give the session to others.
+    if connection.get_execution_options().get("modeltrail_writes"):
+        connection.exec_driver_sql(
+            "SELECT set_config('synchronous_commit', 'on', true) "
+            "WHERE current_setting('synchronous_commit') IN ('off', 'local')"
+        )
 
 
 def _without_password(url: str) -> str:

@@ -2,11 +2,12 @@
 From what the spool says to rows: the one place where a record is validated.
 """
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import msgspec
 
+from modeltrail.capture import storable
 from modeltrail.problems import Problems
 from modeltrail.record import CallRecord
 
@@ -30,26 +31,41 @@ WRITER_COLUMNS = ("id", "started_at_us", "host", "pid", "version")
 _FIELDS = {field.name: field for field in msgspec.structs.fields(CallRecord)}
 
 
-class Batch(NamedTuple):
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """
     Rows to be stored in one transaction, by table.
     """
 
-    call: list[Row]
-    amendment: list[Row]
-    outcome: list[Row]
-    event: list[Row]
-    writer: list[Row]
+    call: list[Row] = msgspec.field(default_factory=list)
+    amendment: list[Row] = msgspec.field(default_factory=list)
+    outcome: list[Row] = msgspec.field(default_factory=list)
+    event: list[Row] = msgspec.field(default_factory=list)
+    writer: list[Row] = msgspec.field(default_factory=list)
 
-    @classmethod
-    def empty(cls) -> "Batch":
+    def tables(self) -> Iterator[tuple[str, list[Row]]]:
         """
-        Return a batch without rows.
+        Return the tables that have rows, and these.
         """
-        return cls([], [], [], [], [])
+        for table in self.__struct_fields__:
+            if rows := getattr(self, table):
+                yield table, rows
 
-    def __bool__(self) -> bool:
-        return any(self)
+    def halves(self) -> tuple["Batch", "Batch"]:
+        """
+        Divide the rows.
+        """
+        rows = [(table, row) for table, rows in self.tables() for row in rows]
+        return _batch_of(rows[: len(rows) // 2]), _batch_of(rows[len(rows) // 2 :])
+
+    def __len__(self) -> int:
+        return sum(len(rows) for _, rows in self.tables())
+
+
+def _batch_of(rows: list[tuple[str, Row]]) -> Batch:
+    batch = Batch()
+    for table, row in rows:
+        getattr(batch, table).append(row)
+    return batch
 
 
 COLUMNS: dict[str, tuple[str, ...]] = {
@@ -92,7 +108,14 @@ def row_from(columns: Mapping[str, Any], names: tuple[str, ...]) -> Row:
     """
     Return the row of a smaller table.
     """
-    return tuple(columns.get(name) for name in names)
+    return tuple(plain_value(columns.get(name)) for name in names)
+
+
+def plain_value(value: object) -> object:
+    """
+    Return a value as both databases take it: a text without NUL and lone surrogates.
+    """
+    return storable(value) if isinstance(value, str) else value
 
 
 def _fits(name: str, value: object) -> bool:

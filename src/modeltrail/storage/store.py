@@ -10,17 +10,15 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from sqlalchemy import URL, Connection, Engine
-from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from modeltrail.errors import StoreUnavailableError
 from modeltrail.storage import migrations
 from modeltrail.storage.engine import WRITES, make_engine, parse_url
-from modeltrail.storage.migrations.postgres import create_partitions
+from modeltrail.storage.inserts import ROW_FAULTS, inserter_for
+from modeltrail.storage.migrations.postgres import create_partitions, months_ahead
 from modeltrail.storage.queries import Queries
-from modeltrail.storage.rows import COLUMNS, Batch, Row
-
-# The row itself is at fault, so that waiting would not help.
-_ROW_FAULTS = (DataError, IntegrityError, ValueError, TypeError, OverflowError)
+from modeltrail.storage.rows import Batch, Row
 
 
 class Migrated(NamedTuple):
@@ -48,7 +46,7 @@ class Store(Queries):
     def __init__(self, url: URL, engine: Engine) -> None:
         super().__init__(engine)
         self.url = url
-        self._inserts = {table: _insert(table, engine) for table in COLUMNS}
+        self._insert = inserter_for(engine)
 
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> Self:
@@ -114,19 +112,38 @@ class Store(Queries):
 
         Returns:
             The rows that the database refuses whatever the circumstances,
-            with their tables; all others are stored.
+            with their tables; all others are stored, in smaller transactions.
 
         Raises:
-            StoreUnavailableError: Nothing was stored; try again later.
+            StoreUnavailableError: Some of it was not stored; give all of it
+                again later.
         """
         try:
             with self._write() as connection:
-                self._insert_all(connection, batch)
-        except _ROW_FAULTS:
-            return self._append_singly(batch)
+                for table, rows in batch.tables():
+                    self._insert(connection, table, rows)
+        except ROW_FAULTS:
+            if len(batch) == 1:
+                return [(table, row) for table, rows in batch.tables() for row in rows]
+            return [refused for half in batch.halves() for refused in self.append(half)]
         except SQLAlchemyError as error:
             raise _unavailable(self.url, error) from error
         return []
+
+    def months_ahead(self) -> int | None:
+        """
+        Return for how many months to come a server has partitions, None if it needs none.
+
+        Raises:
+            StoreUnavailableError: The database cannot be read.
+        """
+        if self.url.get_backend_name() != "postgresql":
+            return None
+        try:
+            with self._engine.connect() as connection:
+                return months_ahead(connection)
+        except SQLAlchemyError as error:
+            raise _unavailable(self.url, error) from error
 
     def spool_folder(self, environ: Mapping[str, str] = os.environ) -> Path:
         """
@@ -163,32 +180,6 @@ class Store(Queries):
     def _write(self) -> Iterator[Connection]:
         with self._engine.connect().execution_options(**WRITES) as connection, connection.begin():
             yield connection
-
-    def _insert_all(self, connection: Connection, batch: Batch) -> None:
-        for table, rows in zip(Batch._fields, batch, strict=True):
-            if rows:
-                connection.exec_driver_sql(self._inserts[table], rows)
-
-    def _append_singly(self, batch: Batch) -> list[tuple[str, Row]]:
-        refused = []
-        for table, rows in zip(Batch._fields, batch, strict=True):
-            for row in rows:
-                try:
-                    with self._write() as connection:
-                        connection.exec_driver_sql(self._inserts[table], row)
-                except _ROW_FAULTS:
-                    refused.append((table, row))
-                except SQLAlchemyError as error:
-                    raise _unavailable(self.url, error) from error
-        return refused
-
-
-def _insert(table: str, engine: Engine) -> str:
-    names = COLUMNS[table]
-    mark = "?" if engine.dialect.name == "sqlite" else "%s"
-    marks = ", ".join([mark] * len(names))
-    # "call" and the columns need no quotes in either database.
-    return f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks}) ON CONFLICT DO NOTHING"
 
 
 def _unavailable(url: URL, error: SQLAlchemyError) -> StoreUnavailableError:

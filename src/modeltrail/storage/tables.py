@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from sqlalchemy import (
     BigInteger,
     Column,
+    Identity,
     Index,
     Integer,
     MetaData,
@@ -36,7 +37,8 @@ class Table(SQLModel):
 
 
 def _seq() -> Any:
-    return Field(default=None, sa_column=Column("seq", Key, primary_key=True))
+    # An identity, so that a role that may insert needs no right to a sequence.
+    return Field(default=None, sa_column=Column("seq", Key, Identity(), primary_key=True))
 
 
 def _big() -> Any:

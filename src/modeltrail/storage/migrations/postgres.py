@@ -34,16 +34,27 @@ def create_partitions(connection: Connection, now: datetime | None = None) -> li
     return [name for name in made if name]
 
 
+def months_ahead(connection: Connection, now: datetime | None = None) -> int:
+    """
+    Return for how many of the next twelve months all partitions are there, in a row.
+    """
+    first = now or datetime.now(UTC)
+    for ahead in range(1, MONTHS_AHEAD + 1):
+        names = [_partition(table, _month(first, ahead)) for table in PARTITIONED]
+        if not all(_exists(connection, name) for name in names):
+            return ahead - 1
+    return MONTHS_AHEAD
+
+
 def _create_month(connection: Connection, table: str, first: datetime, ahead: int) -> str | None:
     start, end = _month(first, ahead), _month(first, ahead + 1)
-    name = f"{table}_y{start:%Y}m{start:%m}"
+    name = _partition(table, start)
     column = "at_us" if table == "outcome" else "started_at_us"
     bounds = {"low": _us(start), "high": _us(end)}
-    exists = connection.execute(text("SELECT to_regclass(:name)"), {"name": name}).scalar()
     strays = text(
         f"SELECT 1 FROM {table}_default WHERE {column} >= :low AND {column} < :high LIMIT 1"
     )
-    if exists or connection.execute(strays, bounds).first():
+    if _exists(connection, name) or connection.execute(strays, bounds).first():
         return None
     connection.execute(
         text(
@@ -52,6 +63,15 @@ def _create_month(connection: Connection, table: str, first: datetime, ahead: in
         )
     )
     return name
+
+
+def _partition(table: str, start: datetime) -> str:
+    return f"{table}_y{start:%Y}m{start:%m}"
+
+
+def _exists(connection: Connection, name: str) -> bool:
+    found = connection.execute(text("SELECT to_regclass(:name)"), {"name": name})
+    return found.scalar() is not None
 
 
 def _month(first: datetime, ahead: int) -> datetime:

@@ -189,7 +189,7 @@ def _create(
     primary = [by, "seq"] if by and postgres else ["seq"]
     op.create_table(
         table,
-        sa.Column("seq", KEY, autoincrement=True, nullable=False),
+        sa.Column("seq", KEY, sa.Identity(), nullable=False),
         *columns,
         sa.PrimaryKeyConstraint(*primary),
         sa.UniqueConstraint(*key, *([by] if by else []), name=unique),
