@@ -108,7 +108,7 @@ def test_role_without_temporary_tables_still_records(url: str, roles: dict[str, 
     [("off", "on"), ("local", "on"), ("on", "on"), ("remote_apply", "remote_apply")],
 )
 def test_commits_are_durable_whatever_the_server_says(url: str, configured: str, used: str) -> None:
-    """A weaker setting is raised in our transactions, a stronger one kept, the session untouched."""
+    """A weaker setting is raised in our transactions, a stronger one kept, the session left."""
     (name,) = re.findall(r"/(trail_\w+)\?", url)
     execute(url, f"ALTER DATABASE {name} SET synchronous_commit = {configured}")
     # The server itself notes what was in force when a row came in.
