@@ -24,6 +24,12 @@ class StoreUnavailableError(ModeltrailError, OSError):
     """
 
 
+class CorruptStoreError(StoreUnavailableError):
+    """
+    The SQLite file is damaged, no database at all, or not there any more.
+    """
+
+
 class SchemaError(ModeltrailError):
     """
     The database's schema does not fit this version of modeltrail.

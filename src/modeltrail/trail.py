@@ -15,7 +15,6 @@ from modeltrail import context, prices
 from modeltrail.capture import CapturePolicy, policy_from
 from modeltrail.errors import ConfigurationError, KeyMismatchError
 from modeltrail.experiment.assign import Assignment, Experiment
-from modeltrail.ids import now_us
 from modeltrail.keys import Keys, load_keys
 from modeltrail.pipeline import Pipeline
 from modeltrail.problems import Problems
@@ -23,13 +22,10 @@ from modeltrail.record import CaptureMode, Durability, Frame, FrameKind
 from modeltrail.recorder import Recorder
 from modeltrail.storage import Store
 from modeltrail.storage.background import Background, Settings
-from modeltrail.storage.rows import Batch
+from modeltrail.storage.rows import CREATED_ID, Batch, created_event
 from modeltrail.storage.spool import LIMIT_BYTES, foreign
 
 DEFAULT_URL = "sqlite:///modeltrail.db"
-# The trail's own first event: one id, so that of two processes that make a
-# trail at once only one succeeds.
-CREATED_ID = "00000000-0000-7000-8000-000000000001"
 CLOSE_TIMEOUT_S = 5.0
 HEALTH_EVENT = "trail_health"
 # Below this the last calls of a busy second do not fit.
@@ -361,10 +357,9 @@ def _check_key(store: Store, keys: Keys) -> None:
     """
     created = store.event_detail(CREATED_ID)
     if created is None:
-        detail = msgspec.json.encode({"key_id": keys.key_id}).decode()
-        event = (CREATED_ID, now_us(), "trail-created", detail)
+        event = created_event(keys.key_id)
         store.append(Batch(event=[event]))
-        created = store.event_detail(CREATED_ID) or detail
+        created = store.event_detail(CREATED_ID) or event[-1]
     known = msgspec.json.decode(created)["key_id"]
     if known != keys.key_id:
         raise KeyMismatchError(

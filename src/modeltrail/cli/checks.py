@@ -146,6 +146,14 @@ def _foreign_spools(store: "Store") -> Finding:
     return Finding("foreign_spools", "warn", ", ".join(names), remedy)
 
 
+def _replaced(store: "Store") -> Finding | None:
+    names = [path.name for path in store.quarantined()]
+    if not names:
+        return None
+    remedy = "look into it with sqlite3 FILE .recover, then take it away"
+    return Finding("replaced", "warn", f"damaged and moved aside: {', '.join(names)}", remedy)
+
+
 def _calls(store: "Store") -> Finding:
     latest = store.calls(limit=1)
     if not latest:
@@ -171,6 +179,7 @@ StoreCheck = Callable[["Store"], Finding | None]
 STORE_CHECKS: tuple[StoreCheck, ...] = (
     _database,
     _partitions,
+    _replaced,
     _key,
     _spool_folder,
     _orphaned_spools,

@@ -57,7 +57,7 @@ def key_id_of(store: "Store") -> str | None:
     """
     Return the id of the key that a trail was made with, None before its first use.
     """
-    from modeltrail.trail import CREATED_ID
+    from modeltrail.storage.rows import CREATED_ID
 
     created = store.event_detail(CREATED_ID)
     return None if created is None else str(msgspec.json.decode(created)["key_id"])

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from modeltrail.describe import columns_of
+from modeltrail.errors import CorruptStoreError
 from modeltrail.ids import now_us, uuid7
 from modeltrail.keys import Keys
 from modeltrail.pipeline import Pipeline
@@ -89,6 +90,7 @@ class Drain:
         self._spool = spool
         self._is_replay = isinstance(spool, Orphan)
         self._store = store
+        self._keys = keys
         self._pipeline = pipeline
         self._writer = writer
         self._problems = problems
@@ -261,13 +263,29 @@ class Drain:
     def _store_batch(self) -> None:
         if self._writer.row and not self._batch.writer:
             self._batch.writer.append(self._writer.row)
-        for table, _ in self._store.append(self._batch):
+        try:
+            refused = self._store.append(self._batch)
+        except CorruptStoreError:
+            self._replace_store()
+            raise
+        for table, _ in refused:
             self._drop(f"refused-by-database:{table}")
         self._writer.row = None
         self._batch = Batch()
         self._spool.drops.note_reported(self._telling)
         self._telling = {}
         self.last_commit_us = now_us()
+
+    def _replace_store(self) -> None:
+        """
+        Go on with a new database, and let it tell why its calls begin where they do.
+        """
+        moved = self._store.replace()
+        self._problems.note("database-replaced")
+        now = now_us()
+        detail = msgspec.json.encode({"moved_to": moved and moved.name}).decode()
+        self._batch.event.insert(0, rows.created_event(self._keys.key_id))
+        self._batch.event.append((uuid7(now), now, "database-replaced", detail))
 
     def _advance(self) -> None:
         if not self._assembly.is_holding:

@@ -2,8 +2,10 @@
 From a URL to an engine, with the settings each database needs.
 """
 
+import sqlite3
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
@@ -64,11 +66,14 @@ def make_engine(url: URL, *, reads_only: bool = False) -> Engine:
     """
     # hide_parameters: an error message must never carry a row's content.
     if url.get_backend_name() == "sqlite":
-        _check_folder(Path(str(url.database)))
-        engine = create_engine(url, hide_parameters=True)
-        event.listen(engine, "connect", _on_sqlite_connect)
-        if not reads_only:
+        path = Path(str(url.database))
+        _check_folder(path)
+        if reads_only:
+            engine = create_engine(url, hide_parameters=True, creator=lambda: _read_sqlite(path))
+        else:
+            engine = create_engine(url, hide_parameters=True)
             event.listen(engine, "connect", _make_durable)
+        event.listen(engine, "connect", _on_sqlite_connect)
         event.listen(engine, "begin", _on_sqlite_begin)
         return engine
     given = {name: value for name, value in SERVER_SETTINGS.items() if name not in url.query}
@@ -92,6 +97,32 @@ def _parse_sqlite(url: URL) -> URL:
 def _check_folder(path: Path) -> None:
     if not path.parent.is_dir():
         raise StoreUnavailableError(f"the folder {path.parent} does not exist; make it first")
+
+
+def _read_sqlite(path: Path) -> sqlite3.Connection:
+    """
+    Connect for reading, on a disk that cannot be written if need be.
+
+    A database in WAL mode asks for a shared file even to be read. Without a
+    journal to apply it can be read as a file that nobody changes.
+    """
+    connection = sqlite3.connect(path, check_same_thread=False)
+    try:
+        connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError as error:
+        connection.close()
+        if error.sqlite_errorcode != sqlite3.SQLITE_CANTOPEN or not path.exists():
+            raise
+    else:
+        return connection
+    journal = Path(f"{path}-wal")
+    if journal.exists() and journal.stat().st_size:
+        raise StoreUnavailableError(
+            f"{journal} holds rows that cannot be read where nothing can be written; "
+            f"copy both files to a folder that can be, and read them there"
+        )
+    frozen = f"file:{quote(str(path))}?mode=ro&immutable=1"
+    return sqlite3.connect(frozen, uri=True, check_same_thread=False)
 
 
 def _on_sqlite_connect(connection: Any, _: Any) -> None:

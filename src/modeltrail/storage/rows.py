@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from modeltrail.capture import storable
+from modeltrail.ids import now_us
 from modeltrail.problems import Problems
 from modeltrail.record import CallRecord
 
@@ -27,6 +28,10 @@ OUTCOME_COLUMNS = (
 )
 EVENT_COLUMNS = ("id", "at_us", "kind", "detail")
 WRITER_COLUMNS = ("id", "started_at_us", "host", "pid", "version")
+
+# The trail's own first event: one id, so that of two processes that make a
+# trail at once only one succeeds.
+CREATED_ID = "00000000-0000-7000-8000-000000000001"
 
 _FIELDS = {field.name: field for field in msgspec.structs.fields(CallRecord)}
 
@@ -116,6 +121,14 @@ def plain_value(value: object) -> object:
     Return a value as both databases take it: a text without NUL and lone surrogates.
     """
     return storable(value) if isinstance(value, str) else value
+
+
+def created_event(key_id: str) -> Row:
+    """
+    Return a trail's first row of the table `event`, which says under which key it is.
+    """
+    detail = msgspec.json.encode({"key_id": key_id}).decode()
+    return (CREATED_ID, now_us(), "trail-created", detail)
 
 
 def _fits(name: str, value: object) -> bool:

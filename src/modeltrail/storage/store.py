@@ -12,11 +12,12 @@ from typing import NamedTuple, Self
 from sqlalchemy import URL, Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from modeltrail.errors import StoreUnavailableError
+from modeltrail.errors import CorruptStoreError, StoreUnavailableError
 from modeltrail.storage import migrations
 from modeltrail.storage.engine import WRITES, make_engine, parse_url
 from modeltrail.storage.inserts import ROW_FAULTS, inserter_for
 from modeltrail.storage.migrations.postgres import create_partitions, months_ahead
+from modeltrail.storage.quarantine import identity, is_corrupt, move_aside, quarantined
 from modeltrail.storage.queries import Queries
 from modeltrail.storage.rows import Batch, Row
 
@@ -47,6 +48,9 @@ class Store(Queries):
         super().__init__(engine)
         self.url = url
         self._insert = inserter_for(engine)
+        # Of an SQLite file.
+        self._path = Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
+        self._identity = identity(self._path) if self._path else None
 
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> Self:
@@ -115,9 +119,13 @@ class Store(Queries):
             with their tables; all others are stored, in smaller transactions.
 
         Raises:
+            CorruptStoreError: The file is damaged or gone; `replace` it.
             StoreUnavailableError: Some of it was not stored; give all of it
                 again later.
         """
+        if self._path and identity(self._path) != self._identity:
+            # What is written to a file that was removed is gone with its last connection.
+            raise CorruptStoreError(f"the database {self._path} was taken away or replaced")
         try:
             with self._write() as connection:
                 for table, rows in batch.tables():
@@ -129,6 +137,37 @@ class Store(Queries):
         except SQLAlchemyError as error:
             raise _unavailable(self.url, error) from error
         return []
+
+    def replace(self) -> Path | None:
+        """
+        Move a damaged SQLite file aside and go on with a new one.
+
+        Returns:
+            Where the damaged file is now, None if there is another file already,
+            or none at all.
+
+        Raises:
+            StoreUnavailableError: That cannot be done now.
+        """
+        assert self._path is not None
+        try:
+            self._engine.dispose()
+            moved = move_aside(self._path, self._identity)
+            migrations.upgrade(self._engine)
+            self._identity = identity(self._path)
+        except SQLAlchemyError as error:
+            raise _unavailable(self.url, error) from error
+        except OSError as error:
+            raise StoreUnavailableError(
+                f"the damaged database {self._path} cannot be moved aside ({error.strerror})"
+            ) from error
+        return moved
+
+    def quarantined(self) -> list[Path]:
+        """
+        Return the damaged databases that were moved aside.
+        """
+        return quarantined(self._path) if self._path else []
 
     def months_ahead(self) -> int | None:
         """
@@ -187,4 +226,5 @@ def _unavailable(url: URL, error: SQLAlchemyError) -> StoreUnavailableError:
     reason = str(error.__cause__ or error).partition("\n")[0]
     plain = url.set(drivername=url.get_backend_name())
     shown = plain.render_as_string(hide_password=True)
-    return StoreUnavailableError(f"the database {shown} cannot be used now: {reason}")
+    kind = CorruptStoreError if is_corrupt(error) else StoreUnavailableError
+    return kind(f"the database {shown} cannot be used now: {reason}")
