@@ -20,6 +20,7 @@ from modeltrail.pipeline import Pipeline
 from modeltrail.problems import Problems
 from modeltrail.record import CaptureMode, Durability, Frame, FrameKind
 from modeltrail.recorder import Recorder
+from modeltrail.signals import before_end_of_child, before_sigterm
 from modeltrail.storage import Store
 from modeltrail.storage.background import Background, Settings
 from modeltrail.storage.rows import CREATED_ID, Batch, created_event
@@ -236,6 +237,22 @@ class Trail:
         self.close()
         self.recorder.sink = self._first_after_exit
 
+    def store_on_sigterm(self, timeout: float = CLOSE_TIMEOUT_S) -> None:
+        """
+        Store what has ended when SIGTERM comes, then do what was done without this.
+
+        Python ends at SIGTERM without another word. Calls are safe in the
+        spool all the same; this is for a host whose disk ends with it.
+
+        Args:
+            timeout: How long that may take, seconds.
+
+        Raises:
+            ConfigurationError: This is not the main thread, or the handler
+                there is was not installed by Python.
+        """
+        before_sigterm(lambda: self.flush(timeout))
+
     def __enter__(self) -> Self:
         return self
 
@@ -264,6 +281,7 @@ class Trail:
         self.recorder.sink = self._first_in_child
 
     def _new_background(self, *, adopt_at_once: bool) -> Background:
+        before_end_of_child(self.close_at_exit)
         return Background(
             self._settings,
             self.store,
