@@ -100,4 +100,4 @@ def test_no_record_is_lost(
     with capsys.disabled():
         kind = database.partition(":")[0]
         print(f"\n{kind}: {len(found)} calls of {PROCESSES} processes in {took:.0f} s, ", end="")
-        print(f"{len(found) / seconds:,.0f} a second")
+        print(f"{len(found) / took:,.0f} a second")

@@ -22,7 +22,7 @@ from modeltrail.storage.spool.frames import Sealer
 from modeltrail.storage.store import Store
 from modeltrail.storage.writer import Writer
 
-REPLAY_TIMEOUT_S = 10.0
+REPLAY_TIMEOUT_S = 5.0
 
 
 class Settings(NamedTuple):

@@ -70,6 +70,7 @@ class Drain:
 
     Attributes:
         committed: All before this place is stored, but for calls in flight.
+        needed_from: The first place that is needed still, for calls in flight, too.
         drops: What was read and not stored, by reason, since the beginning.
         taken: How many frames were read.
     """
@@ -84,6 +85,7 @@ class Drain:
         problems: Problems,
     ) -> None:
         self.committed = Position(0, 0)
+        self.needed_from = Position(0, 0)
         self.drops: Counter[str] = Counter()
         self.taken = 0
         self.last_commit_us: int | None = None
@@ -146,14 +148,6 @@ class Drain:
         self._assembly.settle()
         while self.step(all_ended=True) or self._assembly.is_holding:
             yield
-
-    @property
-    def needed_from(self) -> Position:
-        """
-        The first place in the spool that is needed still, for calls in flight, too.
-        """
-        needed = self._assembly.needed_from or self._tail.position
-        return min(needed, self.committed)
 
     @property
     def is_behind(self) -> bool:
@@ -290,8 +284,9 @@ class Drain:
     def _advance(self) -> None:
         if not self._assembly.is_holding:
             self.committed = self._tail.position
-        needed = self._assembly.needed_from or self._tail.position
-        oldest = min(needed, self._tail.position).segment
+        # Set here once, since the keeper's thread asks for it.
+        self.needed_from = self._assembly.needed_from or self._tail.position
+        oldest = self.needed_from.segment
         self._tail.release(oldest)
         if oldest > self._carried_from and self._tail.position.segment - oldest >= CARRY_AFTER:
             self._carry(oldest)

@@ -12,7 +12,9 @@ from sqlalchemy.exc import ArgumentError
 
 from modeltrail.errors import ConfigurationError, MissingExtraError, StoreUnavailableError
 
-BUSY_TIMEOUT_MS = 5_000
+# SQLite lets those who wait for a lock try again and again, in no order: of many processes one may
+# be unlucky for seconds.
+BUSY_TIMEOUT_MS = 20_000
 # What the URL does not say: a server that has gone must be noticed.
 SERVER_SETTINGS = {
     "application_name": "modeltrail",
