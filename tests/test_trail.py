@@ -356,11 +356,11 @@ def test_limit_from_the_environment_is_checked(
 
 def test_health_knows_its_limit(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The argument wins over the environment."""
-    monkeypatch.setenv("MODELTRAIL_SPOOL_LIMIT", str(2**21))
+    monkeypatch.setenv("MODELTRAIL_SPOOL_LIMIT", str(2**22))
     with modeltrail.open(url) as trail:
-        assert trail.health().spool_limit_bytes == 2**21
-    with modeltrail.open(url, spool_limit_bytes=2**22) as trail:
         assert trail.health().spool_limit_bytes == 2**22
+    with modeltrail.open(url, spool_limit_bytes=2**23) as trail:
+        assert trail.health().spool_limit_bytes == 2**23
         assert trail.health().spool_bytes > 0
 
 

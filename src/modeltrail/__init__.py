@@ -57,7 +57,7 @@ def open(
             failure, for which each call waits for the disk. On an event loop
             nothing waits: there `await trail.aflush()` gives that promise.
         spool_limit_bytes: How much of calls that are not in the database yet
-            each process keeps on its disk, at least 1 MiB. By default
+            each process keeps on its disk, at least 4 MiB. By default
             `MODELTRAIL_SPOOL_LIMIT`, else 1 GiB. Beyond it texts are dropped,
             the oldest first, then calls; each drop is counted in the trail.
 

@@ -29,8 +29,8 @@ from modeltrail.storage.spool import LIMIT_BYTES, foreign
 DEFAULT_URL = "sqlite:///modeltrail.db"
 CLOSE_TIMEOUT_S = 5.0
 HEALTH_EVENT = "trail_health"
-# Below this the last calls of a busy second do not fit.
-LEAST_LIMIT_BYTES = 1024 * 1024
+# Sixteen segments, each of which holds some hundred calls.
+LEAST_LIMIT_BYTES = 4 * 1024 * 1024
 MICROS = 1_000_000
 
 

@@ -21,7 +21,7 @@ from modeltrail.storage.drain import CARRY_AFTER, Drain, WriterIdentity
 from modeltrail.storage.rows import Batch
 from modeltrail.storage.spool import Orphan, Spool, orphans
 from modeltrail.storage.spool.folder import segment_numbers
-from modeltrail.storage.spool.frames import Sealer
+from modeltrail.storage.spool.frames import Sealer, scan
 from modeltrail.tell import CALLER_LIMIT_BYTES, canonical
 
 KEYS = Keys(bytes(32))
@@ -189,8 +189,9 @@ def test_frame_of_nobody_is_passed_over(line: Line, tmp_path: Path) -> None:
     """A frame that cannot be read, such as one sealed with another key, costs itself only."""
     other = Spool(tmp_path / "other", "origin", Sealer(b"\1" * 32), line.problems.note)
     other.append(Frame(FrameKind.START, "id", 1, {}, {}, {"input": b"[]"}))
-    for path in other.folder.glob("*.0*"):
-        (line.spool.folder / path.name).write_bytes(path.read_bytes())
+    line.spool.segment.texts.path.write_bytes(other.segment.texts.path.read_bytes())
+    (alien,) = scan(other.segment.path.read_bytes())
+    line.spool.segment.append(other.segment.path.read_bytes()[: alien.end])
     make_call(line.recorder)
     line.drain.step(all_ended=True)
     assert len(line.rows("call")) == 1
@@ -222,11 +223,17 @@ def work(line: Line, turns: int = 4) -> None:
         line.drain.step(all_ended=True)
 
 
-def test_call_in_flight_keeps_its_segment(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+def follow(line: Line) -> None:
+    """
+    Let the next frames go to a new segment.
+    """
+    line.spool._follow(line.spool.segment)
+
+
+def test_call_in_flight_keeps_its_segment(line: Line) -> None:
     """Segments are removed once all calls that began in them are stored."""
-    monkeypatch.setattr("modeltrail.storage.spool.spool.SEGMENT_BYTES", 1)
     slow = line.recorder.start(request("slow"))
-    line.spool.make_room()
+    follow(line)
     make_call(line.recorder, "quick")
     work(line)
     assert segments(line) == [0, 1]
@@ -236,17 +243,14 @@ def test_call_in_flight_keeps_its_segment(line: Line, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("dies", [False, True])
-def test_call_that_takes_long_does_not_keep_all_that_follows(
-    line: Line, monkeypatch: pytest.MonkeyPatch, dies: bool
-) -> None:
+def test_call_that_takes_long_does_not_keep_all_that_follows(line: Line, dies: bool) -> None:
     """The start of a call that does not end is carried along, so that old segments can go."""
-    monkeypatch.setattr("modeltrail.storage.spool.spool.SEGMENT_BYTES", 1)
     long = "x" * (CALLER_LIMIT_BYTES + 1)
     slow = line.recorder.start(request("slow", messages=(("user", long),), tags={"feature": "f"}))
     lost = line.recorder.start(request("lost"))
     for number in range(9):
         make_call(line.recorder, f"quick-{number}")
-        line.spool.make_room()
+        follow(line)
         work(line)
     assert len(segments(line)) <= CARRY_AFTER + 1
     slow.stop(response())
@@ -270,9 +274,7 @@ def test_call_that_takes_long_does_not_keep_all_that_follows(
 def test_torn_end_of_a_living_spool_does_not_hold_up_the_rest(line: Line) -> None:
     """What a full disk has cut is passed over even if nothing follows it, and counted."""
     make_call(line.recorder)
-    path = next(line.spool.folder.glob("*.spool"))
-    with path.open("ab") as file:
-        file.write(path.read_bytes()[:30])
+    line.spool.segment.append(line.spool.segment.path.read_bytes()[:30])
     work(line)
     assert line.drain.committed == line.spool.end()
     assert line.problems.counts() == {"frame-torn": 1}

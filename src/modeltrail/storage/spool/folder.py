@@ -50,6 +50,12 @@ class Orphan:
         """
         return end_of_file(self.folder, self.origin, number)
 
+    def remove(self, number: int) -> None:
+        """
+        Remove a segment.
+        """
+        remove_segment(self.folder, self.origin, number)
+
     def release(self, *, remove: bool) -> None:
         """
         Let go of it, removing its files if all that they say is committed.
@@ -85,6 +91,13 @@ def foreign(folder: Path) -> list[str]:
     """
     ours = f".v{VERSION}."
     return sorted(path.name for path in folder.glob("*.lock") if ours not in path.name)
+
+
+def draft_path(folder: Path, origin: str, draft: str) -> Path:
+    """
+    Return where a segment is before it has a number.
+    """
+    return folder / f"{origin}.{draft}.draft"
 
 
 def segment_path(folder: Path, origin: str, number: int) -> Path:
@@ -166,6 +179,8 @@ def remove_files(folder: Path, origin: str) -> None:
     """
     for number in segment_numbers(folder, origin):
         remove_segment(folder, origin, number)
+    for draft in folder.glob(f"{origin}.*.draft"):
+        draft.unlink(missing_ok=True)
     _lock_path(folder, origin).unlink(missing_ok=True)
 
 

@@ -1,137 +1,238 @@
 """
 A segment: one file of a spool that frames are appended to, and beside it one of their texts.
+
+There are two kinds. A mapped segment is a file of fixed size in memory: an
+append is one copy, done while this thread has the interpreter to itself, so
+that it is whole or not there, needs no lock, calls no system and waits for
+nothing. A written segment asks the system for each append, and gives the
+interpreter to other threads meanwhile, which may keep it for milliseconds; it
+is for file systems on which a mapped page may turn out to have no room.
 """
 
+import contextlib
+import mmap
 import os
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from pathlib import Path
 
-from modeltrail.storage.spool.folder import End, segment_path, texts_path
-from modeltrail.storage.spool.frames import Place
+from modeltrail.storage.spool.disk import GroupSync
+from modeltrail.storage.spool.folder import End, draft_path, segment_path, texts_path
+from modeltrail.storage.spool.texts import Texts
 
 
-class Segment:
+class Segment(ABC):
     """
-    A segment, open for appending. No method but `sync` takes a lock.
+    A segment, open for appending.
 
     Attributes:
-        closed: No append that begins after this was set writes anything.
-        size: Its bytes so far, those of its texts included; about, while
-            several threads append.
+        number: Its place among the segments of the spool, -1 before it has one.
+        texts: Where the texts of its frames go.
+
+    Args:
+        draft: Names it before it has a number.
+    """
+
+    def __init__(self, folder: Path, origin: str, draft: str) -> None:
+        self.number = -1
+        self.path = draft_path(folder, origin, draft)
+        self.texts = Texts(self.path.with_suffix(".texts"))
+        self._folder, self._origin = folder, origin
+        self._sync = GroupSync()
+
+    @abstractmethod
+    def append(self, data: bytes) -> bool:
+        """
+        Append a frame; False if the segment is full or closed.
+
+        Raises:
+            OSError: The disk did not take all of it.
+        """
+
+    @abstractmethod
+    def end(self) -> End:
+        """
+        Return how far it goes now.
+        """
+
+    @property
+    @abstractmethod
+    def unused_bytes(self) -> int:
+        """
+        How much of its file holds nothing yet.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """
+        Let no append begin any more.
+        """
+
+    @abstractmethod
+    def release(self) -> None:
+        """
+        Give back what it has of the system; in a forked child, too, where the file is the parent's.
+        """
+
+    def become(self, number: int) -> None:
+        """
+        Take a place among the segments of the spool.
+
+        Raises:
+            OSError: It cannot be named so.
+        """
+        path = segment_path(self._folder, self._origin, number)
+        self.path.rename(path)
+        self.number, self.path = number, path
+        self.texts = Texts(texts_path(self._folder, self._origin, number))
+
+    def sync(self) -> None:
+        """
+        Wait until the disk has all appends that have returned.
+
+        Raises:
+            OSError: The disk did not take it.
+        """
+        self._sync(lambda: self.end().offset, self.texts.path, self.path)
+
+
+class MappedSegment(Segment):
+    """
+    A segment in memory that the system keeps for the file.
+
+    All of its room is taken from the disk before it is used: what is copied
+    into a mapped page that has no room on the disk ends the process.
+
+    Raises:
+        OSError: There is no room for it.
+    """
+
+    def __init__(self, folder: Path, origin: str, draft: str, size: int) -> None:
+        super().__init__(folder, origin, draft)
+        self._size = size
+        self._end = size
+        self._closing = threading.RLock()
+        descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+            self._map = mmap.mmap(descriptor, size)
+        except OSError:
+            self.path.unlink()
+            raise
+        finally:
+            os.close(descriptor)
+
+    def append(self, data: bytes) -> bool:
+        """
+        Append a frame; False if the segment is full or closed.
+        """
+        try:
+            self._map.write(data)
+        except ValueError:
+            return False
+        return True
+
+    def end(self) -> End:
+        """
+        Return how far it goes now.
+        """
+        try:
+            return End(self._map.tell(), is_whole=True, is_final=False)
+        except ValueError:  # closed
+            return End(self._end, is_whole=True, is_final=True)
+
+    @property
+    def unused_bytes(self) -> int:
+        """
+        How much of its file holds nothing yet.
+        """
+        end = self.end()
+        return 0 if end.is_final else self._size - end.offset
+
+    def close(self) -> None:
+        """
+        Let no append begin any more, and give back the room that was not used.
+        """
+        # Of two threads that close it the second would find nothing used.
+        with self._closing, contextlib.suppress(ValueError):  # closed before
+            while not self._fill():
+                pass  # somebody has appended
+            self._map.close()
+            with contextlib.suppress(OSError):
+                os.truncate(self.path, self._end)
+
+    def _fill(self) -> bool:
+        """
+        Take the rest of the room in one step, so that what was appended ends where it ends.
+        """
+        self._end = self._map.tell()
+        return self.append(bytes(self._size - self._end))
+
+    def release(self) -> None:
+        """
+        Let go of the memory; the file, which may be another process's, is left as it is.
+        """
+        self._map.close()
+
+
+class WrittenSegment(Segment):
+    """
+    A segment that the system is asked to write.
 
     Raises:
         OSError: It cannot be made.
     """
 
-    def __init__(self, folder: Path, origin: str, number: int) -> None:
-        self.number = number
-        self.closed = False
-        self.size = 0
-        self._path = segment_path(folder, origin, number)
-        self._texts_path = texts_path(folder, origin, number)
-        self._descriptor = os.open(self._path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
+    def __init__(self, folder: Path, origin: str, draft: str) -> None:
+        super().__init__(folder, origin, draft)
+        self._closed = False
+        self._descriptor = os.open(self.path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
         # One token for each append under way; a deque's ends are atomic.
         self._inside: deque[None] = deque()
-        # Re-entrant, since the garbage collector may let a call end while this thread syncs.
-        self._syncing = threading.RLock()
-        self._synced_to = -1
 
     def append(self, data: bytes) -> bool:
         """
-        Append a frame, unless the segment was closed before.
-
-        Raises:
-            OSError: The disk did not take all of it.
+        Append a frame; False if the segment was closed before.
         """
         self._inside.append(None)
         try:
-            if self.closed:
+            if self._closed:
                 return False
             written = os.write(self._descriptor, data)
         finally:
             self._inside.pop()
-        self.size += written
         if written < len(data):
             raise OSError(f"the disk took {written} of {len(data)} bytes")
         return True
-
-    def put(self, sealed: bytes) -> Place:
-        """
-        Append the sealed texts of a frame that will be appended to this segment.
-
-        Raises:
-            OSError: The disk did not take all of them.
-        """
-        # A descriptor of its own: its position after the write is the end of what
-        # this write appended, whoever else is appending.
-        descriptor = os.open(self._texts_path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
-        try:
-            written = os.write(descriptor, sealed)
-            end = os.lseek(descriptor, 0, os.SEEK_CUR)
-        finally:
-            os.close(descriptor)
-        self.size += written
-        if written < len(sealed):
-            raise OSError(f"the disk took {written} of {len(sealed)} bytes")
-        return Place(end - written, written)
 
     def end(self) -> End:
         """
         Return how far it goes now.
         """
         # In this order: what is final is asked before its size, what is whole after it.
-        is_final = self.closed and not self._inside
-        size = os.fstat(self._descriptor).st_size
+        is_final = self._closed and not self._inside
+        size = self.path.stat().st_size
         return End(size, is_whole=not self._inside, is_final=is_final)
 
     @property
-    def has_texts(self) -> bool:
+    def unused_bytes(self) -> int:
         """
-        Whether a frame of it has texts.
+        Its file grows as it is used.
         """
-        return self._texts_path.exists()
+        return 0
 
-    def sync(self) -> None:
+    def close(self) -> None:
         """
-        Wait until the disk has all appends that have returned.
-
-        One thread syncs for all that wait, so that many calls share one.
-
-        Raises:
-            OSError: The disk did not take it.
+        Let no append begin any more.
         """
-        wanted = _size(self._path)
-        with self._syncing:
-            if self._synced_to >= wanted:
-                return
-            end = _size(self._path)
-            if self._synced_to < 0:
-                _sync_path(self._path.parent)  # that the file is there
-            _sync_path(self._texts_path)
-            _sync_path(self._path)
-            self._synced_to = end
+        self._closed = True
 
     def release(self) -> None:
         """
-        Give back the descriptor.
+        Close it and give back the descriptor.
         """
-        os.close(self._descriptor)
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:  # removed, since all of it is committed
-        return -1
-
-
-def _sync_path(path: Path) -> None:
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:  # no texts, or they have gone to make room
-        return
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        self._closed = True
+        if self._descriptor >= 0:
+            descriptor, self._descriptor = self._descriptor, -1
+            os.close(descriptor)

@@ -9,6 +9,8 @@ they say and removes them.
 """
 
 import os
+import threading
+from collections import deque
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -16,21 +18,24 @@ from pathlib import Path
 from modeltrail.errors import StoreUnavailableError
 from modeltrail.record import Frame, FrameKind
 from modeltrail.storage.spool import frames
+from modeltrail.storage.spool.disk import keeps_its_word
 from modeltrail.storage.spool.drops import DISK, EMPTY, FULL, NOT_WRITABLE, TEXT, Drops
 from modeltrail.storage.spool.folder import (
     End,
     end_of_file,
     make_lock,
     remove_files,
-    segment_numbers,
-    texts_path,
+    remove_segment,
     used_bytes,
 )
 from modeltrail.storage.spool.frames import Sealer
-from modeltrail.storage.spool.segment import Segment
+from modeltrail.storage.spool.segment import MappedSegment, Segment, WrittenSegment
 from modeltrail.storage.spool.tail import Position
 
-SEGMENT_BYTES = 8 * 1024 * 1024
+# Of frames, and of texts: what is as long is followed by the next.
+SEGMENT_BYTES = 2 * 1024 * 1024
+LEAST_SEGMENT_BYTES = 2 * frames.OPEN_LIMIT_BYTES
+TEXTS_BYTES = 16 * 1024 * 1024
 LIMIT_BYTES = 1024 * 1024 * 1024
 # The last sixteenth is kept for how calls ended that have begun: half a call is worth little.
 RESERVED = 16
@@ -82,11 +87,20 @@ class Spool:
         # a race may let a frame more in.
         self._room = limit_bytes
         self._numbers = count(1)
-        self._retired: dict[int, Segment] = {}
+        self._drafts = count()
+        self._places = count()
+        # A share of the limit, so that what is read can go in pieces.
+        self._segment_bytes = max(min(SEGMENT_BYTES, self._reserve), LEAST_SEGMENT_BYTES)
+        self._texts_bytes = min(TEXTS_BYTES, self._reserve)
+        self._segments: dict[int, Segment] = {}
+        # Made beforehand, so that no caller waits for a file.
+        self._spare: deque[Segment] = deque()
+        self._following = threading.RLock()
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._is_mapped = keeps_its_word(folder)
             self._lock = make_lock(folder, origin, EMPTY)
-            self.segment = self._new_segment(0)
+            self.segment = self._place(self._new_segment())
         except OSError as error:
             raise StoreUnavailableError(
                 f"the spool folder {folder} cannot be written ({error.strerror}); "
@@ -125,7 +139,7 @@ class Spool:
         Raises:
             OSError: The disk did not take it.
         """
-        for segment in (*self._retired.values(), self.segment):
+        for segment in list(self._segments.values()):
             segment.sync()
 
     def end(self) -> Position:
@@ -137,41 +151,52 @@ class Spool:
 
     def end_of(self, number: int) -> End:
         """
-        Return how far a segment goes now.
+        Return how far a segment goes now. The reader asks, and thereby ends what was followed.
         """
-        segment = self.segment if number == self.segment.number else self._retired.get(number)
+        segment = self._segments.get(number)
         if segment is None:
             return end_of_file(self.folder, self.origin, number)
-        end = segment.end()
-        if end.is_final:
-            segment.sync()  # nobody else will, once it is not among ours any more
-            self._retired.pop(number).release()
-        return end
+        if segment is not self.segment:
+            segment.close()
+        return segment.end()
+
+    def remove(self, number: int) -> None:
+        """
+        Remove a segment that was read and is not needed any more.
+        """
+        if (segment := self._segments.pop(number, None)) is not None:
+            segment.release()
+        remove_segment(self.folder, self.origin, number)
 
     @property
     def used_bytes(self) -> int:
         """
-        The size of its files.
+        The size of its files, but for the room in them that is not used yet.
         """
-        return used_bytes(self.folder, self.origin)
+        unused = sum(segment.unused_bytes for segment in (self.segment, *self._spare))
+        return used_bytes(self.folder, self.origin) - unused
 
     def make_room(self) -> None:
         """
-        Open a new segment if this one is full, and see that the limit is kept.
+        See that the limit is kept, and that a new segment is at hand.
 
         One thread calls this, often.
 
         Raises:
             OSError: The disk did not take a new segment.
         """
+        self._close_followed()
         used = self.used_bytes
         excess = used - int(self._limit * TEXTS_GO_AT)
-        full = self.segment.size >= min(SEGMENT_BYTES, self._limit // RESERVED)
-        if full or (excess > 0 and self.segment.has_texts):
-            self._rotate()
-        if excess > 0:
-            used -= self._drop_texts(excess)
         self._room = self._limit - used
+        current = self.segment
+        is_full = current.end().offset >= self._segment_bytes
+        if is_full or current.texts.size >= (1 if excess > 0 else self._texts_bytes):
+            self._follow(current)
+        if excess > 0:
+            self._room += self._drop_texts(excess)
+        if not self._spare:
+            self._spare.append(self._new_segment())
 
     def release(self, *, remove: bool) -> None:
         """
@@ -201,11 +226,12 @@ class Spool:
         while True:
             segment = self.segment
             # In the same segment, so that the texts stay as long as the frame does.
-            place = segment.put(sealed) if sealed else None
+            place = segment.texts.put(sealed) if sealed else None
             data = frames.encode(frame, self._note, place)
             self._take_room(len(data), frame.kind)
             if segment.append(data):
                 return
+            self._follow(segment)
 
     def _sealed(self, frame: Frame) -> bytes | None:
         sealed = self._sealer.seal(frame.texts or {}, frame.id)
@@ -222,12 +248,36 @@ class Spool:
             raise SpoolFullError("the spool has reached its limit")
         self._room -= size
 
-    def _rotate(self) -> None:
-        full = self.segment
-        new = self._new_segment(full.number + 1)
-        self._retired[full.number] = full
-        self.segment = new
-        full.closed = True
+    def _follow(self, full: Segment) -> None:
+        """
+        Let appends go to a new segment instead of a full one, unless they do so already.
+
+        Whoever comes first does it; the garbage collector may let a call of
+        this very thread come first in the middle of it.
+        """
+        if self.segment is not full:
+            return
+        try:
+            new = self._spare.popleft()
+        except IndexError:
+            new = self._new_segment()
+        with self._following:
+            if self.segment is not full:
+                self._spare.append(new)
+                return
+            self._place(new)
+            if self.segment is full:  # else this one stays empty, and is passed over
+                self.segment = new
+
+    def _place(self, segment: Segment) -> Segment:
+        segment.become(next(self._places))
+        self._segments[segment.number] = segment
+        return segment
+
+    def _close_followed(self) -> None:
+        for segment in list(self._segments.values()):
+            if segment is not self.segment:
+                segment.close()
 
     def _drop_texts(self, excess: int) -> int:
         """
@@ -237,18 +287,19 @@ class Spool:
             How many were freed.
         """
         freed = 0
-        for number in segment_numbers(self.folder, self.origin)[:-1]:
+        for segment in list(self._segments.values())[:-1]:
             if freed >= excess:
                 break
-            path = texts_path(self.folder, self.origin, number)
-            if path.exists():
-                freed += path.stat().st_size
-                path.unlink()
+            freed += segment.texts.size
+            segment.texts.path.unlink(missing_ok=True)
         return freed
 
     def _close_segments(self) -> None:
-        for segment in (*self._retired.values(), self.segment):
+        for segment in (*self._segments.values(), *self._spare):
             segment.release()
 
-    def _new_segment(self, number: int) -> Segment:
-        return Segment(self.folder, self.origin, number)
+    def _new_segment(self) -> Segment:
+        draft = f"{next(self._drafts):06d}"
+        if self._is_mapped:
+            return MappedSegment(self.folder, self.origin, draft, self._segment_bytes)
+        return WrittenSegment(self.folder, self.origin, draft)

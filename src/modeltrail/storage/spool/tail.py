@@ -11,7 +11,6 @@ from modeltrail.record import Frame
 from modeltrail.storage.spool import frames
 from modeltrail.storage.spool.folder import (
     End,
-    remove_segment,
     segment_numbers,
     segment_path,
     texts_path,
@@ -43,6 +42,11 @@ class Readable(Protocol):
         Return how far a segment goes now.
         """
 
+    def remove(self, number: int) -> None:
+        """
+        Remove a segment that is not needed any more.
+        """
+
 
 class Tail:
     """
@@ -71,13 +75,15 @@ class Tail:
         """
         segment, offset = self.position
         end = self._spool.end_of(segment)
-        found, is_all = self._read_at(segment, offset, end.offset)
+        more = end.offset > offset
+        found, is_all, is_blank = self._read_at(segment, offset, end.offset) if more else _NOTHING
         following = self._after(segment) if end.is_final and is_all else None
         self.is_behind = not is_all or following is not None
         if found:
             self._pass(Position(segment, offset), found)
-        elif is_all and end.is_whole and end.offset > offset:
-            self.torn += 1  # what is left is no frame, and will never be one
+        elif more and is_all and end.is_whole:
+            # What is left is no frame and will never be one: torn, or never used.
+            self.torn += not is_blank
             self.position = Position(segment, end.offset)
         if not found and following is not None:
             self.position = Position(following, 0)
@@ -109,8 +115,8 @@ class Tail:
         Return a frame that was read before.
         """
         end = self._spool.end_of(position.segment)
-        found, _ = self._read_at(position.segment, position.offset, end.offset)
-        frame, place = frames.decode(found[0])
+        piece = self._read_at(position.segment, position.offset, end.offset)
+        frame, place = frames.decode(piece.found[0])
         texts = place and self.texts(place, position.segment, frame.id)
         return frame._replace(texts=texts)
 
@@ -119,7 +125,7 @@ class Tail:
         Remove the segments before number `keep_from`.
         """
         for number in range(self._kept_from, keep_from):
-            remove_segment(self._spool.folder, self._spool.origin, number)
+            self._spool.remove(number)
         self._kept_from = max(self._kept_from, keep_from)
 
     def _pass(self, start: Position, found: list[Found]) -> None:
@@ -129,15 +135,12 @@ class Tail:
             expected = each.end
         self.position = Position(start.segment, start.offset + expected)
 
-    def _read_at(self, segment: int, offset: int, end: int) -> tuple[list[Found], bool]:
-        """
-        Return the next frames of a segment, and whether they are all before its end.
-        """
+    def _read_at(self, segment: int, offset: int, end: int) -> "_Piece":
         path = segment_path(self._spool.folder, self._spool.origin, segment)
         try:
             descriptor = os.open(path, os.O_RDONLY)
         except FileNotFoundError:
-            return [], True
+            return _NOTHING
         try:
             return _read_frames(descriptor, offset, end)
         finally:
@@ -148,14 +151,31 @@ class Tail:
         return min((number for number in numbers if number > segment), default=None)
 
 
-def _read_frames(descriptor: int, offset: int, end: int) -> tuple[list[Found], bool]:
+class _Piece(NamedTuple):
+    """
+    What was read of a segment.
+
+    Attributes:
+        is_all: There is no more before the end.
+        is_blank: There is nothing but zeros.
+    """
+
+    found: list[Found]
+    is_all: bool
+    is_blank: bool
+
+
+_NOTHING = _Piece([], is_all=True, is_blank=True)
+
+
+def _read_frames(descriptor: int, offset: int, end: int) -> _Piece:
     for wanted in _growing(end - offset):
         data = os.pread(descriptor, wanted, offset)
         found = list(frames.scan(data))
         is_all = len(data) < wanted or wanted == end - offset
         if found or is_all:
-            return found, is_all
-    return [], True
+            return _Piece(found, is_all, is_blank=not data.strip(b"\0"))
+    return _NOTHING
 
 
 def _growing(most: int) -> Iterator[int]:
