@@ -16,7 +16,7 @@ from modeltrail.pipeline import Pipeline
 from modeltrail.problems import Problems
 from modeltrail.record import Frame, FrameKind
 from modeltrail.recorder import Recorder
-from modeltrail.storage import Store
+from modeltrail.storage import Store, rows
 from modeltrail.storage.drain import CARRY_AFTER, Drain, WriterIdentity
 from modeltrail.storage.rows import Batch
 from modeltrail.storage.spool import Orphan, Spool, orphans
@@ -156,6 +156,50 @@ def test_unavailable_store_costs_nothing(line: Line, monkeypatch: pytest.MonkeyP
     while line.drain.step(all_ended=True):
         pass
     assert [row["run_id"] for row in line.rows("call")] == ["run-1", "run-2"]
+
+
+def test_database_that_goes_during_a_replay_costs_nothing(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was read and could not be asked for is kept, and no more is read meanwhile."""
+
+    def away(_: Any) -> set[str]:
+        raise StoreUnavailableError("away")
+
+    for number in range(3):
+        make_call(line.recorder, f"run-{number}")
+    line.spool.release(remove=False)
+    (orphan,) = orphans(line.spool.folder)
+    drain = line.drain_of(orphan)
+    monkeypatch.setattr(line.store, "stored_ids", away)
+    for _ in range(3):
+        with pytest.raises(StoreUnavailableError):
+            next(drain.finish())
+    monkeypatch.undo()
+    for _ in drain.finish():
+        pass
+    assert [row["run_id"] for row in line.rows("call")] == ["run-0", "run-1", "run-2"]
+    assert line.problems.counts() == {}
+
+
+def test_fault_of_ours_costs_its_own_record_only(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever one record meets on its way to a row, it is counted and the others are stored."""
+    validate = rows.record_from
+
+    def record_from(columns: Any, problems: Problems) -> Any:
+        if columns["run_id"] == "run-1":
+            raise RuntimeError("a fault of ours")
+        return validate(columns, problems)
+
+    monkeypatch.setattr(rows, "record_from", record_from)
+    for number in range(3):
+        make_call(line.recorder, f"run-{number}")
+    line.drain.step(all_ended=True)
+    assert [row["run_id"] for row in line.rows("call")] == ["run-0", "run-2"]
+    assert line.drain.drops == {"record-not-valid": 1}
+    assert line.problems.counts() == {"record-not-valid": 1}
 
 
 def test_dropped_records_are_counted_in_the_trail(tmp_path: Path, store: Store) -> None:

@@ -7,7 +7,7 @@ a process that has died.
 
 import os
 import platform
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from time import monotonic
@@ -102,6 +102,8 @@ class Drain:
             monotonic,
             is_replay=self._is_replay,
         )
+        # Calls that are to become rows; more is read when all of them have.
+        self._ripe: deque[Draft] = deque()
         self._batch = Batch()
         self._unreported: Counter[str] = Counter()
         # Drops of the spool that the batch at hand tells of.
@@ -125,7 +127,7 @@ class Drain:
         # What could not be stored is tried again before more is read, so that
         # a dead database costs disk, not memory.
         if not self._batch:
-            found = self._read()
+            found = bool(self._ripe) or self._read()
             self._collect(all_ended=all_ended)
         else:
             found = True
@@ -187,9 +189,11 @@ class Drain:
         self._assembly.take(frame, position)
 
     def _collect(self, *, all_ended: bool) -> None:
-        drafts = list(self._assembly.ripe(all_ended=all_ended))
-        stored = self._store.stored_ids([each.id for each in drafts]) if self._is_replay else ()
-        for draft in drafts:
+        self._ripe.extend(self._assembly.ripe(all_ended=all_ended))
+        # The database may be away just now: nothing is forgotten until it has answered.
+        stored = self._store.stored_ids([each.id for each in self._ripe]) if self._is_replay else ()
+        while self._ripe:
+            draft = self._ripe.popleft()
             if draft.id in stored:
                 # Facts that had joined this call may have been read after it was stored.
                 self._assembly.late.extend(draft.amended)
@@ -205,6 +209,21 @@ class Drain:
             self._add_drops()
 
     def _add_call(self, draft: Draft) -> None:
+        try:
+            row = self._row_of(draft)
+        except Exception as error:  # whatever it is, it must cost no other record
+            self._problems.note("record-not-valid", error)
+            self._drop("record-not-valid")
+            return
+        if row is None:
+            self._drop("processor")
+        else:
+            self._batch.call.append(row)
+
+    def _row_of(self, draft: Draft) -> rows.Row | None:
+        """
+        Return a call's row, None if a processor dropped it.
+        """
         columns = self._pipeline.run(
             draft.columns,
             id=draft.id,
@@ -212,16 +231,9 @@ class Drain:
             origin=self._place(draft.position),
         )
         if columns is None:
-            self._drop("processor")
-            return
+            return None
         columns.update(self._writer.stamp())
-        try:
-            record = rows.record_from(columns, self._problems)
-        except msgspec.ValidationError as error:
-            self._problems.note("record-not-valid", error)
-            self._drop("record-not-valid")
-        else:
-            self._batch.call.append(rows.call_row(record))
+        return rows.call_row(rows.record_from(columns, self._problems))
 
     def _add_amendments(self, late: Late) -> None:
         for field, value in late.columns.items():
