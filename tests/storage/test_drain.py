@@ -182,6 +182,21 @@ def test_database_that_goes_during_a_replay_costs_nothing(
     assert line.problems.counts() == {}
 
 
+def test_loss_in_the_last_batch_is_told(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the database refuses at the very end is counted in the trail, too."""
+    append = line.store.append
+
+    def refuse(batch: Batch) -> list[Any]:
+        refused = [("call", row) for row in batch.call]
+        return [*append(Batch(event=batch.event)), *refused]
+
+    line.recorder.start(request())
+    line.spool.release(remove=False)
+    monkeypatch.setattr(line.store, "append", refuse)
+    line.replay()
+    assert [row["detail"] for row in line.rows("event")] == ['{"refused-by-database:call":1}']
+
+
 def test_fault_of_ours_costs_its_own_record_only(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -150,6 +150,8 @@ class Drain:
         self._assembly.settle()
         while self.step(all_ended=True) or self._assembly.is_holding:
             yield
+        if self._unreported:  # of what the last batch lost
+            self.step(all_ended=True)
 
     @property
     def is_behind(self) -> bool:
