@@ -7,8 +7,8 @@ on a disk that has none.
 
 import os
 import struct
+import threading
 from collections.abc import Iterator, Mapping
-from itertools import count
 from uuid import NAMESPACE_OID, uuid5
 
 from modeltrail.record import FrameKind
@@ -34,7 +34,7 @@ EMPTY = bytes(_PAIR.size * len(SLOTS))
 
 class Drops:
     """
-    The counts of one spool. Counting takes no lock and may be done by any thread.
+    The counts of one spool; any thread may count.
 
     Args:
         lock: Descriptor of the spool's lock file.
@@ -47,8 +47,9 @@ class Drops:
         pairs = list(_PAIR.iter_unpack(content))
         self._dropped = {slot: dropped for slot, (dropped, _) in zip(SLOTS, pairs, strict=True)}
         self._reported = {slot: told for slot, (_, told) in zip(SLOTS, pairs, strict=True)}
-        # Counting up is atomic in these, and not in an int.
-        self._numbers = {slot: count(dropped + 1) for slot, dropped in self._dropped.items()}
+        # So that the last number written is the highest. Re-entrant, since the garbage collector
+        # may let a call end while this thread counts.
+        self._counting = threading.RLock()
 
     def add(self, why: str, kind: FrameKind) -> None:
         """
@@ -61,8 +62,9 @@ class Drops:
         """
         Count in a slot.
         """
-        self._dropped[slot] = number = next(self._numbers[slot])
-        os.pwrite(self._lock, number.to_bytes(8), SLOTS.index(slot) * _PAIR.size)
+        with self._counting:
+            self._dropped[slot] += 1
+            self._write(self._dropped[slot], SLOTS.index(slot) * _PAIR.size)
 
     def counts(self) -> dict[str, int]:
         """
@@ -87,10 +89,21 @@ class Drops:
         """
         Remember that the trail was told.
         """
-        for slot, number in counts.items():
-            self._reported[slot] += number
-            place = SLOTS.index(slot) * _PAIR.size + 8
-            os.pwrite(self._lock, self._reported[slot].to_bytes(8), place)
+        with self._counting:
+            for slot, number in counts.items():
+                self._reported[slot] += number
+                self._write(self._reported[slot], SLOTS.index(slot) * _PAIR.size + 8)
+
+    def detach(self) -> None:
+        """
+        Write no more: the descriptor is about to be closed, and its number may become another's.
+        """
+        with self._counting:
+            self._lock = -1
+
+    def _write(self, number: int, place: int) -> None:
+        if self._lock >= 0:
+            os.pwrite(self._lock, number.to_bytes(8), place)
 
     def _new(self) -> Iterator[tuple[str, int]]:
         for slot, told in self._reported.items():
