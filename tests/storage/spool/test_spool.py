@@ -14,6 +14,7 @@ from modeltrail.errors import KeyMismatchError, StoreUnavailableError
 from modeltrail.problems import Problems
 from modeltrail.record import Frame, FrameKind
 from modeltrail.storage.spool import Position, Spool, Tail, foreign, orphans
+from modeltrail.storage.spool import segment as segments
 from modeltrail.storage.spool import spool as spools
 from modeltrail.storage.spool.drops import EMPTY
 from modeltrail.storage.spool.folder import segment_numbers
@@ -213,6 +214,47 @@ def test_disk_that_takes_half_a_frame_raises(spool: Spool, monkeypatch: pytest.M
     monkeypatch.undo()
     spool.append(frame(1))
     assert read_all(tail_of(spool)) == [1]
+
+
+@pytest.mark.parametrize("kind", ["written"], indirect=True)
+def test_append_that_is_read_half_way_is_not_torn(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file may be measured in the middle of an append that is over when that is asked."""
+    half, measured = threading.Event(), threading.Event()
+    write, size_of = os.write, segments._size
+
+    def write_slowly(descriptor: int, data: bytes) -> int:
+        written = write(descriptor, data[:20])
+        half.set()
+        measured.wait(10)
+        return written + write(descriptor, data[20:])
+
+    def measure(path: Path) -> int:
+        half.wait(10)
+        size = size_of(path)
+        measured.set()
+        writer.join(10)
+        return size
+
+    monkeypatch.setattr(os, "write", write_slowly)
+    monkeypatch.setattr(segments, "_size", measure)
+    writer = threading.Thread(target=spool.append, args=(frame(1),))
+    writer.start()
+    tail = tail_of(spool)
+    assert [*read_all(tail), *read_all(tail)] == [1]
+    assert tail.torn == 0
+
+
+def test_segments_that_wait_cost_no_descriptors(spool: Spool) -> None:
+    """However much waits for the database, few files are open."""
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for number in range(50):
+        spool.append(frame(number))
+        spool._follow(spool.segment)
+        spool._close_followed()
+    assert len(list(Path("/proc/self/fd").iterdir())) - before <= 1
+    assert read_all(tail_of(spool)) == list(range(50))
 
 
 def test_positions_compare_in_the_order_of_writing() -> None:

@@ -188,6 +188,8 @@ class WrittenSegment(Segment):
         super().__init__(folder, origin, draft)
         self._closed = False
         self._descriptor = os.open(self.path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
+        # Whoever takes it closes it; to take is atomic.
+        self._to_close = [self._descriptor]
         # One token for each append under way; a deque's ends are atomic.
         self._inside: deque[None] = deque()
 
@@ -212,8 +214,10 @@ class WrittenSegment(Segment):
         """
         # In this order: what is final is asked before its size, what is whole after it.
         is_final = self._closed and not self._inside
-        size = self.path.stat().st_size
-        return End(size, is_whole=not self._inside, is_final=is_final)
+        size = _size(self.path)
+        # An append that was measured half-way may be over by now; then there is more.
+        is_whole = not self._inside and _size(self.path) == size
+        return End(size, is_whole=is_whole, is_final=is_final)
 
     @property
     def unused_bytes(self) -> int:
@@ -224,15 +228,20 @@ class WrittenSegment(Segment):
 
     def close(self) -> None:
         """
-        Let no append begin any more.
+        Let no append begin any more, and give back the descriptor if none is under way.
         """
         self._closed = True
+        if not self._inside:
+            self.release()
 
     def release(self) -> None:
         """
-        Close it and give back the descriptor.
+        Give back the descriptor.
         """
         self._closed = True
-        if self._descriptor >= 0:
-            descriptor, self._descriptor = self._descriptor, -1
-            os.close(descriptor)
+        with contextlib.suppress(IndexError):
+            os.close(self._to_close.pop())
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size
