@@ -76,7 +76,7 @@ class Background:
             return Drain(spool, store, pipeline, keys, identity, problems)
 
         def adopt(hopeless: frozenset[str]) -> Iterator[tuple[Orphan, Drain]]:
-            for orphan in orphans(settings.folder):
+            for orphan in orphans(settings.folder, problems.note):
                 if orphan.origin in hopeless:
                     orphan.release(remove=False)
                 else:

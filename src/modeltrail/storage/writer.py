@@ -169,8 +169,8 @@ class Writer:
 
     def _work(self) -> bool:
         if monotonic() >= self._adopt_at:
-            self._adopted += self._adopt(frozenset(self._hopeless))
             self._adopt_at = monotonic() + ORPHANS_LOOK_S
+            self._adopted += self._adopt(frozenset(self._hopeless))
         replayed = bool(self._adopted) and self._replay(*self._adopted[0])
         self.replayed = not self._adopted
         stored = self.drain.step(all_ended=self._wanted > self.drain.committed)
@@ -192,14 +192,20 @@ class Writer:
         except StoreUnavailableError:
             raise
         except Exception as error:
-            # Left as it is: whatever is wrong with it must not hold up the living.
-            self._problems.note("replay-failed", error)
-            self._hopeless.add(orphan.origin)
+            self._give_up(orphan, error)
             orphan.release(remove=False)
         else:
-            orphan.release(remove=True)
+            try:
+                orphan.release(remove=True)
+            except OSError as error:  # the disk cannot be written now
+                self._give_up(orphan, error)
         self._adopted.pop(0)
         return True
+
+    def _give_up(self, orphan: Orphan, error: Exception) -> None:
+        # Left as it is: whatever is wrong with it must not hold up the living.
+        self._problems.note("replay-failed", error)
+        self._hopeless.add(orphan.origin)
 
     def _await(self, condition: Callable[[], bool], timeout: float | None) -> bool:
         self._wake.set()

@@ -2,6 +2,7 @@
 The spool.
 """
 
+import errno
 import os
 import stat
 import threading
@@ -202,6 +203,45 @@ def test_unwritable_folder_fails_with_the_remedy(tmp_path: Path) -> None:
     blocked.touch()
     with pytest.raises(StoreUnavailableError, match="MODELTRAIL_SPOOL"):
         Spool(blocked / "spool", "origin", SEALER, print)
+
+
+@pytest.mark.parametrize("place", ["pwrite", "segment"])
+def test_spool_that_cannot_be_made_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """A full disk costs no descriptor and gets no litter, however often one tries."""
+
+    def refuse(*_: Any) -> int:
+        raise OSError(errno.ENOSPC, "no space")
+
+    if place == "pwrite":
+        monkeypatch.setattr(os, "pwrite", refuse)
+    else:
+        monkeypatch.setattr(Spool, "_new_segment", refuse)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(3):
+        with pytest.raises(StoreUnavailableError, match="no space"):
+            Spool(tmp_path / "spool", "origin", SEALER, print)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert list((tmp_path / "spool").iterdir()) == []
+
+
+def test_spool_that_cannot_be_opened_hides_no_other(
+    spool: Spool, problems: Problems, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What another user has left is counted and passed over."""
+    (spool.folder / "another.v3.lock").touch()
+    spool.release(remove=False)
+    open_file = os.open
+
+    def refuse(path: Any, *more: Any) -> int:
+        if Path(path).name.startswith("another"):
+            raise PermissionError(errno.EACCES, "not yours")
+        return open_file(path, *more)
+
+    monkeypatch.setattr(os, "open", refuse)
+    assert [orphan.origin for orphan in orphans(spool.folder, problems.note)] == ["origin"]
+    assert problems.counts() == {"spool-not-openable": 1}
 
 
 @pytest.mark.parametrize("kind", ["written"], indirect=True)

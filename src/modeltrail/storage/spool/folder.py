@@ -9,13 +9,21 @@ import contextlib
 import fcntl
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from modeltrail.storage.spool.drops import Drops
 
 VERSION = 3
+
+Note = Callable[[str, Exception], None]
+
+
+def ignore(kind: str, error: Exception) -> None:
+    """
+    Count nothing.
+    """
 
 
 class End(NamedTuple):
@@ -60,19 +68,28 @@ class Orphan:
         """
         Let go of it, removing its files if all that they say is committed.
         """
-        if remove:
-            remove_files(self.folder, self.origin)
-        os.close(self._lock)
+        try:
+            if remove:
+                remove_files(self.folder, self.origin)
+        finally:
+            os.close(self._lock)
 
 
-def orphans(folder: Path) -> Iterator[Orphan]:
+def orphans(folder: Path, note: Note = ignore) -> Iterator[Orphan]:
     """
     Take over, one by one, the spools whose processes have died.
+
+    Args:
+        note: Counts a spool that cannot be opened: another user's, or on a
+            disk that cannot be written now.
     """
     for path in sorted(folder.glob(f"*.v{VERSION}.lock")):
         try:
             lock = os.open(path, os.O_RDWR)
         except FileNotFoundError:
+            continue
+        except OSError as error:
+            note("spool-not-openable", error)
             continue
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -167,9 +184,14 @@ def make_lock(folder: Path, origin: str, content: bytes) -> int:
     """
     draft = folder / f".{origin}.lock-draft"
     descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    os.pwrite(descriptor, content, 0)
-    draft.rename(_lock_path(folder, origin))
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        os.pwrite(descriptor, content, 0)
+        draft.rename(_lock_path(folder, origin))
+    except OSError:
+        os.close(descriptor)
+        draft.unlink(missing_ok=True)
+        raise
     return descriptor
 
 

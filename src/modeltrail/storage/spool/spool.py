@@ -100,7 +100,12 @@ class Spool:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._is_mapped = keeps_its_word(folder)
             self._lock = make_lock(folder, origin, EMPTY)
-            self.segment = self._place(self._new_segment())
+            try:
+                self.segment = self._place(self._new_segment())
+            except OSError:
+                remove_files(folder, origin)
+                os.close(self._lock)
+                raise
         except OSError as error:
             raise StoreUnavailableError(
                 f"the spool folder {folder} cannot be written ({error.strerror}); "
