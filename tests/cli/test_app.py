@@ -234,6 +234,7 @@ def test_trail_comes_from_the_environment(
         (errors.KeyMismatchError("x"), 2),
         (errors.MissingExtraError("postgres", "x"), 2),
         (errors.StoreUnavailableError("x"), 4),
+        (errors.CorruptStoreError("x"), 4),
         (errors.SchemaError("x", found=None, known="1"), 4),
         (KeyboardInterrupt(), 130),
         (RuntimeError("two\nlines \x1b[31m"), 3),

@@ -14,6 +14,7 @@ import typer
 
 from modeltrail.errors import (
     ConfigurationError,
+    CorruptStoreError,
     KeyMismatchError,
     MissingExtraError,
     RecordNotFoundError,
@@ -37,6 +38,7 @@ EXIT_CODES: dict[type[Exception], int] = {
     ConfigurationError: USAGE,
     KeyMismatchError: USAGE,
     MissingExtraError: USAGE,
+    CorruptStoreError: UNAVAILABLE,
     StoreUnavailableError: UNAVAILABLE,
     SchemaError: UNAVAILABLE,
 }
