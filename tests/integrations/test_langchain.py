@@ -532,7 +532,7 @@ def test_broken_sink_never_breaks_a_call(
 
     captured.recorder.sink = refuse
     assert model.invoke("hi").content
-    assert captured.problems.counts() == {"start-not-written": 1, "end-not-written": 1}
+    assert captured.problems.counts() == {"start-not-written": 1, "call-not-written": 1}
     assert captured.recorder.open_calls == 0
 
 

@@ -671,7 +671,7 @@ def test_broken_sink_never_breaks_a_call(trail: Trail, provider: LocalProvider) 
     asyncio.run(litellm.acompletion(**at(provider)))
     wait_for_threads()
     uninstall(logger)
-    assert trail.health().problems == {"start-not-written": 2, "end-not-written": 2}
+    assert trail.health().problems == {"start-not-written": 2, "call-not-written": 2}
 
 
 @pytest.mark.parametrize(

@@ -664,7 +664,7 @@ def test_broken_sink_never_breaks_a_call(trail: Trail, provider: LocalProvider) 
     trail.recorder.sink = refuse
     with instrument(trail):
         assert make_llm(provider).chat(asked()).message.content
-    assert trail.health().problems == {"start-not-written": 1, "end-not-written": 1}
+    assert trail.health().problems == {"start-not-written": 1, "call-not-written": 1}
 
 
 def test_unreadable_answer_is_counted_and_incomplete(monkeypatch: pytest.MonkeyPatch) -> None:
