@@ -16,6 +16,8 @@ BENCHMARKS = {
     "invocation": "benchmarks.core:invocation",
     "digest": "benchmarks.core:digest",
     "durable-write": "benchmarks.ingest:durable_write",
+    "event-loop": "benchmarks.stalls:event_loop",
+    "busy-thread": "benchmarks.stalls:beside_a_busy_thread",
     "imports": "benchmarks.imports:imports",
 }
 
