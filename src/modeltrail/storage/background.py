@@ -8,13 +8,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
+from time import monotonic
 from typing import NamedTuple
 
 from modeltrail.ids import now_us, uuid7
 from modeltrail.keys import Keys
 from modeltrail.pipeline import Pipeline
 from modeltrail.problems import Problems
-from modeltrail.record import Durability, Frame, FrameKind
+from modeltrail.record import Durability, Frame, FrameKind, Sink
 from modeltrail.storage.drain import Drain, WriterIdentity
 from modeltrail.storage.keeper import Keeper
 from modeltrail.storage.spool import Orphan, Spool, orphans
@@ -23,6 +24,8 @@ from modeltrail.storage.store import Store
 from modeltrail.storage.writer import Writer
 
 REPLAY_TIMEOUT_S = 5.0
+# How long an append that is under way at the end may take; it takes microseconds.
+LAST_APPEND_S = 1.0
 
 
 class Settings(NamedTuple):
@@ -42,6 +45,9 @@ class Settings(NamedTuple):
 class Background:
     """
     Takes frames and brings them into the store.
+
+    Attributes:
+        append: Takes a frame, or raises if it is lost.
 
     Args:
         tell: Is called once in a minute in which something happened.
@@ -85,9 +91,11 @@ class Background:
         self.drain = drain_of(self.spool)
         self.writer = Writer(self.spool, self.drain, problems, adopt, adopt_at_once=adopt_at_once)
         self.keeper = Keeper(self.spool, self.drain, problems, tell=tell)
-        self._sinks = {"process": self.spool.append, "power": self._append_to_disk}
+        self.append: Sink = (
+            self._append_to_disk if settings.durability == "power" else self.spool.append
+        )
 
-    def start(self) -> Callable[[Frame], None]:
+    def start(self) -> Sink:
         """
         Start the threads and return the sink for frames.
 
@@ -98,8 +106,8 @@ class Background:
             self.writer.start()
             self.keeper.start()
         except RuntimeError:
-            return self.store_at_once
-        return self._sinks[self._settings.durability]
+            self.append = self.store_at_once
+        return self.append
 
     @property
     def waiting_frames(self) -> int:
@@ -125,7 +133,7 @@ class Background:
         Wait until all that was appended is stored; False if that took too long.
         """
         if self._settings.durability == "power":
-            self.spool.sync()
+            self._sync()
         return self.writer.flush(timeout)
 
     async def aflush(self, timeout: float | None) -> bool:
@@ -134,7 +142,7 @@ class Background:
         """
         loop = asyncio.get_running_loop()
         if self._settings.durability == "power":
-            await loop.run_in_executor(None, self.spool.sync)
+            await loop.run_in_executor(None, self._sync)
         target = self.writer.want_all()
         turned = asyncio.Event()
         ignore = self.writer.listen(lambda: loop.call_soon_threadsafe(turned.set))
@@ -157,8 +165,12 @@ class Background:
             False if something could not be stored in time; it stays in the
             spool.
         """
+        until = None if timeout is None else monotonic() + timeout
         self.keeper.stop(timeout)
-        stored = self.writer.stop(timeout)
+        stored = self.writer.stop(None if until is None else max(until - monotonic(), 0))
+        # What another thread has appended meanwhile waits for the next to open.
+        end = self.spool.take_no_more(LAST_APPEND_S)
+        stored = stored and end is not None and end <= self.drain.committed
         self.spool.release(remove=stored)
         return stored
 
@@ -173,6 +185,12 @@ class Background:
                     pass
             except Exception as error:  # it waits in the spool for the next process
                 self._problems.note("store-unavailable", error)
+
+    def _sync(self) -> None:
+        try:
+            self.spool.sync()
+        except OSError as error:  # then only the database can make it safe
+            self._problems.note("keeper-failed", error)
 
     def _append_to_disk(self, frame: Frame) -> None:
         self.spool.append(frame)

@@ -66,7 +66,12 @@ class Keeper:
         Raises:
             RuntimeError: The interpreter is about to end.
         """
-        self._thread.start()
+        self._spool.share()
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self._spool.leave()
+            raise
 
     def stop(self, timeout: float | None) -> bool:
         """
@@ -93,6 +98,7 @@ class Keeper:
         wait = TURN_S
         while not self._stopping.wait(wait):
             wait = TURN_S if self.turn() else min(wait * 2, IDLE_TURN_S)
+        self._spool.leave()
 
     def _make_room(self) -> None:
         self._spool.make_room()

@@ -74,7 +74,12 @@ class Writer:
         Raises:
             RuntimeError: The interpreter is about to end.
         """
-        self._thread.start()
+        self._spool.share()
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self._spool.leave()
+            raise
 
     def flush(self, timeout: float | None) -> bool:
         """
@@ -128,6 +133,12 @@ class Writer:
         return self.finished
 
     def _run(self) -> None:
+        self._work_until_stopped()
+        for orphan, _ in self._adopted:
+            orphan.release(remove=False)
+        self._spool.leave()
+
+    def _work_until_stopped(self) -> None:
         wait = FIRST_LOOK_S
         while not self._stopping:
             busy = self._turn(self._work)
@@ -143,8 +154,6 @@ class Writer:
         while not self.finished and monotonic() < self._stop_at:
             if self._turn(self._finish) is None:
                 sleep(RETRY_FIRST_S)
-        for orphan, _ in self._adopted:
-            orphan.release(remove=False)
 
     def _turn(self, work: Callable[[], bool]) -> bool | None:
         """

@@ -8,12 +8,15 @@ they say and removes them.
 `append` takes no lock: the garbage collector may call us inside ourselves.
 """
 
+import fcntl
 import os
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
+from time import monotonic, sleep
 
 from modeltrail.errors import StoreUnavailableError
 from modeltrail.record import Frame, FrameKind
@@ -47,6 +50,12 @@ TEXTS_GO_AT = 7 / 8
 class SpoolFullError(Exception):
     """
     The spool has reached its limit, and this frame was dropped.
+    """
+
+
+class SpoolClosedError(Exception):
+    """
+    The spool takes nothing any more.
     """
 
 
@@ -96,6 +105,10 @@ class Spool:
         # Made beforehand, so that no caller waits for a file.
         self._spare: deque[Segment] = deque()
         self._following = threading.RLock()
+        self._takes_no_more = False
+        # Its owner, and the threads that work for it.
+        self._users = 1
+        self._leaving = threading.Lock()
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._is_mapped = keeps_its_word(folder)
@@ -120,12 +133,15 @@ class Spool:
         Whatever it raises, what was lost has been counted.
 
         Raises:
+            SpoolClosedError: The spool takes nothing any more; this is not counted.
             SpoolFullError: The spool has reached its limit.
             OSError: The disk did not take it.
             TypeError, ValueError, RecursionError: It cannot be written at all.
         """
         try:
             self._append(frame)
+        except SpoolClosedError:
+            raise
         except SpoolFullError:
             self.drops.add(FULL, frame.kind)
             raise
@@ -190,6 +206,8 @@ class Spool:
         Raises:
             OSError: The disk did not take a new segment.
         """
+        if self._takes_no_more:
+            return
         self._close_followed()
         used = self.used_bytes
         excess = used - int(self._limit * TEXTS_GO_AT)
@@ -203,6 +221,46 @@ class Spool:
         if not self._spare:
             self._spare.append(self._new_segment())
 
+    def take_no_more(self, timeout: float) -> Position | None:
+        """
+        Let no append begin any more and wait for those under way.
+
+        Returns:
+            The place behind the last one, None if one took too long.
+        """
+        until = monotonic() + timeout
+        with self._following:
+            self._takes_no_more = True
+        self.segment.close()
+        while not self.segment.end().is_final:
+            if monotonic() > until:
+                self.share()  # it hangs in the disk, and uses the files for ever
+                return None
+            sleep(0.001)
+        return self.end()
+
+    def share(self) -> None:
+        """
+        Count in somebody who uses the spool's files until they `leave`.
+        """
+        with self._leaving:
+            self._users += 1
+
+    def leave(self) -> None:
+        """
+        Use the files no more; the last one closes them.
+
+        A thread that hangs for long may write when it wakes up: until then the number of a
+        descriptor must not become that of a file of the application.
+        """
+        with self._leaving:
+            self._users -= 1
+            is_last = self._users == 0
+        if is_last:
+            self.drops.detach()
+            self._close_segments()
+            os.close(self._lock)
+
     def release(self, *, remove: bool) -> None:
         """
         Let go of the spool.
@@ -211,10 +269,11 @@ class Spool:
             remove: All that it says is committed and its files can go.
                 Otherwise whoever opens the trail next takes it over.
         """
-        self._close_segments()
         if remove:
-            remove_files(self.folder, self.origin)
-        os.close(self._lock)
+            with suppress(OSError):  # what stays is replayed, which adds nothing
+                remove_files(self.folder, self.origin)
+        fcntl.flock(self._lock, fcntl.LOCK_UN)
+        self.leave()
 
     def abandon(self) -> None:
         """
@@ -260,6 +319,8 @@ class Spool:
         Whoever comes first does it; the garbage collector may let a call of
         this very thread come first in the middle of it.
         """
+        if self._takes_no_more:
+            raise SpoolClosedError("the trail was closed")
         if self.segment is not full:
             return
         try:
@@ -267,7 +328,7 @@ class Spool:
         except IndexError:
             new = self._new_segment()
         with self._following:
-            if self.segment is not full:
+            if self.segment is not full or self._takes_no_more:
                 self._spare.append(new)
                 return
             self._place(new)
