@@ -69,10 +69,11 @@ class Recorder:
         call = Invocation(uuid7(started_at_us), started_at_us, key, self)
         told, facts, texts = self._teller.start(request)
         call.capture_mode = facts["capture_mode"]
-        self._open[key] = call
         frame = Frame(START, call.id, started_at_us, told, facts, texts)
         if not self._send(frame):
             self._unwritten[call.id] = frame
+        # Not before: another thread that settles must not write the end before the start.
+        self._open[key] = call
         return call
 
     def find(self, framework: str, run_id: str | UUID) -> Invocation | None:

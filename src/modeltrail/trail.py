@@ -5,6 +5,7 @@ The composition root: joins recorder, spool, writer and store into a trail.
 import atexit
 import os
 from collections.abc import Iterable, Mapping
+from threading import RLock
 from types import TracebackType
 from typing import Any, NamedTuple, Self, get_args
 
@@ -95,6 +96,9 @@ class Trail:
         self.recorder = Recorder(
             self._refuse, keys, policy=policy, defaults=defaults, problems=self._problems
         )
+        # In a forked child several threads may make its first call.
+        self._beginning = RLock()
+        self._stored_at_exit = True
         # None in a forked child until its first call.
         self._background: Background | None = self._new_background(adopt_at_once=True)
         self.recorder.sink = self._background.start()
@@ -234,7 +238,7 @@ class Trail:
         """
         Close it, but record what the last functions of the program still call.
         """
-        self.close()
+        self._stored_at_exit = self.close()
         self.recorder.sink = self._first_after_exit
 
     def store_on_sigterm(self, timeout: float = CLOSE_TIMEOUT_S) -> None:
@@ -276,6 +280,7 @@ class Trail:
             self._background.spool.abandon()
             self._background = None
         self.store.abandon()
+        self._beginning = RLock()
         self._problems.restart_after_fork()
         self.recorder.forget()
         self.recorder.sink = self._first_in_child
@@ -293,13 +298,22 @@ class Trail:
         )
 
     def _first_in_child(self, frame: Frame) -> None:
-        self._background = self._new_background(adopt_at_once=False)
-        self.recorder.sink = self._background.start()
-        self.recorder.sink(frame)
+        with self._beginning:
+            if self._background is None:
+                made = self._new_background(adopt_at_once=False)
+                if self._background is None:
+                    self._background = made
+                    self.recorder.sink = made.start()
+                else:  # the garbage collector has let a call end meanwhile
+                    made.spool.release(remove=True)
+        self._background.append(frame)
 
     def _first_after_exit(self, frame: Frame) -> None:
         background = self._new_background(adopt_at_once=False)
-        self.recorder.sink = background.store_at_once
+        # A database that did not answer must not keep the program from its end.
+        self.recorder.sink = (
+            background.store_at_once if self._stored_at_exit else background.spool.append
+        )
         self.recorder.sink(frame)
 
     def _tell(self) -> None:

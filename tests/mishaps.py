@@ -1,0 +1,161 @@
+"""
+What tests of faults do to a trail's surroundings, and how they add up what is left.
+"""
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from sqlalchemy import text
+
+import modeltrail
+from modeltrail.storage import Store
+
+TESTS = Path(__file__).parent
+CHUNK = bytes(64 * 1024)
+
+
+class Tally(NamedTuple):
+    """
+    What is stored in a trail.
+
+    Attributes:
+        runs: Stored calls by the id that the framework gave them.
+        statuses: How many calls ended how.
+        drops: What all events `records-dropped` say together.
+    """
+
+    runs: Counter[str]
+    statuses: Counter[str]
+    drops: Counter[str]
+
+    @property
+    def calls(self) -> int:
+        """
+        How many calls are stored; none is there twice.
+        """
+        assert set(self.runs.values()) <= {1}
+        return len(self.runs)
+
+    @property
+    def dropped_calls(self) -> int:
+        """
+        How many calls the trail says were dropped.
+        """
+        return sum(number for slot, number in self.drops.items() if slot.endswith(":call"))
+
+
+def rows(url: str, sql: str) -> list[tuple[Any, ...]]:
+    """
+    Read a trail's database without opening the trail.
+    """
+    store = Store.open(url, create=False)
+    with store._engine.connect() as connection:
+        found = [tuple(row) for row in connection.execute(text(sql))]
+    store.close()
+    return found
+
+
+def tally(url: str) -> Tally:
+    """
+    Add up what is stored in a trail, without opening it.
+    """
+    calls = rows(url, "SELECT run_id, status FROM call")
+    drops: Counter[str] = Counter()
+    for (detail,) in rows(url, "SELECT detail FROM event WHERE kind = 'records-dropped'"):
+        drops.update(json.loads(detail))
+    return Tally(Counter(run for run, _ in calls), Counter(status for _, status in calls), drops)
+
+
+def tally_after_the_next_open(url: str) -> Tally:
+    """
+    Let the next process store what is left, then add up.
+    """
+    with modeltrail.open(url) as trail:
+        assert trail.flush(60)
+    return tally(url)
+
+
+def assert_intact(url: str) -> None:
+    """
+    Check an SQLite file from its first to its last page.
+    """
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def descriptors() -> int:
+    """
+    Return how many files this process has open.
+    """
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """
+    Hold the write lock of an SQLite file.
+    """
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+        connection.execute("ROLLBACK")
+
+
+def run(*words: str, **more: Any) -> "subprocess.CompletedProcess[str]":
+    """
+    Run a command.
+    """
+    return subprocess.run(words, check=False, capture_output=True, text=True, **more)
+
+
+def child(program: str, *words: str, **environ: str) -> "subprocess.Popen[str]":
+    """
+    Start a Python program that may import what tests import.
+    """
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *words],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(TESTS), **environ},
+    )
+
+
+@contextmanager
+def small_disk(place: Path, size: str) -> Iterator[Path]:
+    """
+    Mount a small disk of memory; skip the test where that is not permitted.
+    """
+    place.mkdir(exist_ok=True)
+    mounted = run("mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place))
+    if mounted.returncode:
+        pytest.skip(f"NOT TESTED, mounting is not permitted here: {mounted.stderr.strip()}")
+    try:
+        yield place
+    finally:
+        run("umount", "--lazy", str(place))
+
+
+def fill(place: Path) -> Path:
+    """
+    Take all the room that is left on a disk; return the file that takes it.
+    """
+    path = place / "filler"
+    descriptor = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+    size = len(CHUNK)
+    while size:
+        try:
+            os.write(descriptor, CHUNK[:size])
+        except OSError:
+            size //= 2
+    os.close(descriptor)
+    return path
