@@ -19,7 +19,7 @@ class Problems:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._counts: Counter[str] = Counter()
         self.last_error: str | None = None
 
@@ -32,17 +32,13 @@ class Problems:
             error: What was caught. Only its type is kept: its text may hold
                 content.
         """
-        # The garbage collector may run a handler of ours while this very thread
-        # holds the lock: a lost count is better than waiting for ourselves.
-        if not self._lock.acquire(timeout=0.05):
-            return
-        try:
+        # Re-entrant, since the garbage collector may run a handler of ours while this very
+        # thread holds it.
+        with self._lock:
             first = kind not in self._counts
             self._counts[kind] += times
             if error is not None:
                 self.last_error = f"{kind}: {type(error).__name__}"
-        finally:
-            self._lock.release()
         if first:
             name = "" if error is None else f" ({type(error).__name__})"
             _log.warning("modeltrail: %s%s; further ones are only counted", kind, name)
@@ -51,7 +47,7 @@ class Problems:
         """
         In a child: another thread may have held the lock, and is not there to release it.
         """
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def counts(self) -> dict[str, int]:
         """
