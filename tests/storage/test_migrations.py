@@ -3,6 +3,7 @@ The schema and its history.
 """
 
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -55,6 +56,21 @@ def test_upgrade_twice_changes_nothing(store_url: str) -> None:
     engine = make_engine(parse_url(store_url))
     assert migrations.upgrade(engine) == (migrations.HEAD, migrations.HEAD)
     engine.dispose()
+
+
+def test_threads_make_trails_at_once(tmp_path: Path) -> None:
+    """Alembic knows one migration at a time per process: threads take turns."""
+    names = [number % 8 for number in range(16)]
+
+    def make(name: int) -> str | None:
+        store = Store.open(f"sqlite:///{tmp_path}/{name}.db")
+        with store._engine.connect() as connection:
+            found = migrations.revision(connection)
+        store.close()
+        return found
+
+    with ThreadPoolExecutor(len(names)) as threads:
+        assert set(threads.map(make, names)) == {migrations.HEAD}
 
 
 def test_newer_schema_is_refused(store_url: str) -> None:

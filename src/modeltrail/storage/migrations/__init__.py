@@ -5,6 +5,7 @@ The schema's history, applied by Alembic.
 is up to date opens without loading Alembic; a test compares them.
 """
 
+import threading
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
@@ -15,6 +16,8 @@ from modeltrail.storage.engine import WRITES
 VERSION_TABLE = "modeltrail_version"
 REVISIONS = ("0001",)
 HEAD = REVISIONS[-1]
+# Alembic keeps the migration at hand in globals of its own, whatever the database.
+_turn = threading.Lock()
 
 
 def revision(connection: Connection) -> str | None:
@@ -63,7 +66,7 @@ def upgrade(engine: Engine) -> tuple[str | None, str]:
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
-    with engine.connect().execution_options(**WRITES) as connection, connection.begin():
+    with _turn, engine.connect().execution_options(**WRITES) as connection, connection.begin():
         before = revision(connection)
         if before is not None and before not in REVISIONS:
             check(before)
