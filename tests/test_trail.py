@@ -420,3 +420,19 @@ def test_call_at_exit_is_recorded(url: str) -> None:
     with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
         found = connection.execute("SELECT run_id, status FROM call ORDER BY seq").fetchall()
     assert found == [("early", "ok"), ("late", "ok")]
+
+
+def test_parent_stores_what_its_child_has_left(url: str) -> None:
+    """When a process ends well, the calls of its dead children are in the database, too."""
+    with modeltrail.open(url) as trail:
+        child = os.fork()
+        if child == 0:
+            make_call(trail.recorder, "child")
+            os._exit(0)
+        os.waitpid(child, 0)
+        make_call(trail.recorder, "parent")
+        folder = trail.store.spool_folder()
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+        found = connection.execute("SELECT run_id, status FROM call").fetchall()
+    assert sorted(found) == [("child", "ok"), ("parent", "ok")]
+    assert list(folder.iterdir()) == []

@@ -154,6 +154,10 @@ class Writer:
         while not self.finished and monotonic() < self._stop_at:
             if self._turn(self._finish) is None:
                 sleep(RETRY_FIRST_S)
+        # Its own calls come first; then what its children have left, if there is time.
+        self._adopt_at = monotonic()
+        while self.finished and monotonic() < self._stop_at and self._turn(self._work_off):
+            pass
 
     def _turn(self, work: Callable[[], bool]) -> bool | None:
         """
@@ -177,13 +181,20 @@ class Writer:
         return busy
 
     def _work(self) -> bool:
+        replayed = self._work_off()
+        stored = self.drain.step(all_ended=self._wanted > self.drain.committed)
+        return stored or replayed
+
+    def _work_off(self) -> bool:
+        """
+        Store some of what dead processes have left, if there is anything.
+        """
         if monotonic() >= self._adopt_at:
             self._adopt_at = monotonic() + ORPHANS_LOOK_S
             self._adopted += self._adopt(frozenset(self._hopeless))
         replayed = bool(self._adopted) and self._replay(*self._adopted[0])
         self.replayed = not self._adopted
-        stored = self.drain.step(all_ended=self._wanted > self.drain.committed)
-        return stored or replayed
+        return replayed
 
     def _finish(self) -> bool:
         for _ in self.drain.finish():
