@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from benchmarks.figures import differences
 from benchmarks.report import Row, time_row
-from benchmarks.subjects import (
+from benchmarks.timing import Subject, measure, rounds_for
+from benchmarks.workload import (
     ANSWER,
     ANSWERED_BY,
     INPUT_TOKENS,
@@ -19,7 +20,6 @@ from benchmarks.subjects import (
     PROMPT,
     SYSTEM,
 )
-from benchmarks.timing import Subject, measure, rounds_for
 from modeltrail.capture import CapturePolicy
 from modeltrail.ids import now_us, uuid7
 from modeltrail.integration import Recorder, Request, Response

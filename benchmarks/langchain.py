@@ -2,74 +2,28 @@
 LangChain: what our handler adds to `invoke` and to a stream of 100 tokens.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import time_ns
 from typing import Any
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.language_models.base import LangSmithParams
-from langchain_core.language_models.chat_models import BaseChatModel
-from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage
-from langchain_core.messages.ai import UsageMetadata
-from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, LLMResult
+from langchain_core.outputs import LLMResult
 from langchain_core.runnables import RunnableConfig
 from modeltrail_langchain import TrailCallbackHandler
 
+from benchmarks.fake_langchain import MESSAGES, TOKENS, FakeChat
 from benchmarks.reference import Row as StoredRow
 from benchmarks.reference import metadata_row
 from benchmarks.report import Row, extra_row, total_row
-from benchmarks.subjects import (
-    ANSWER,
-    ANSWERED_BY,
-    INPUT_TOKENS,
-    METADATA,
-    MODEL,
-    NAMES,
-    OUTPUT_TOKENS,
-    PROMPT,
-    SYSTEM,
-    Counted,
-    Stores,
-    stores,
-)
+from benchmarks.subjects import NAMES, Counted, Stores, stores
 from benchmarks.timing import Costs, measure, rounds_for
+from benchmarks.workload import METADATA, MODEL
 
-TOKENS = 100
 # In a round: so many calls are stored at once as by an application that is busy.
 TURNS = 5
-USAGE = UsageMetadata(
-    input_tokens=INPUT_TOKENS,
-    output_tokens=OUTPUT_TOKENS,
-    total_tokens=INPUT_TOKENS + OUTPUT_TOKENS,
-)
-TOLD = {"model_name": ANSWERED_BY, "finish_reason": "stop"}
-MESSAGES = [SystemMessage(SYSTEM), HumanMessage(PROMPT)]
 
 Ask = Callable[[RunnableConfig], object]
-
-
-class FakeChat(BaseChatModel):
-    """
-    A model that answers at once, and tells what OpenAI's client would tell.
-    """
-
-    @property
-    def _llm_type(self) -> str:
-        return "fake-chat"
-
-    def _get_ls_params(self, stop: list[str] | None = None, **_: Any) -> LangSmithParams:  # noqa: ARG002
-        return LangSmithParams(ls_provider="openai", ls_model_name=MODEL, ls_model_type="chat")
-
-    def _generate(self, *_: Any, **__: Any) -> ChatResult:
-        message = AIMessage(ANSWER, usage_metadata=USAGE, response_metadata=dict(TOLD))
-        return ChatResult(generations=[ChatGeneration(message=message)])
-
-    def _stream(self, *_: Any, **__: Any) -> Iterator[ChatGenerationChunk]:
-        for _number in range(TOKENS - 1):
-            yield ChatGenerationChunk(message=AIMessageChunk(content="word "))
-        last = AIMessageChunk(content="word.", usage_metadata=USAGE, chunk_position="last")
-        yield ChatGenerationChunk(message=last, generation_info=dict(TOLD))
 
 
 class Inline(BaseCallbackHandler):

@@ -20,8 +20,9 @@ from modeltrail_litellm import TrailLogger
 from benchmarks.reference import Row as StoredRow
 from benchmarks.reference import metadata_row
 from benchmarks.report import Row, extra_row
-from benchmarks.subjects import ANSWER, METADATA, MODEL, PROMPT, SYSTEM, Counted, Stores, stores
+from benchmarks.subjects import Counted, Stores, stores
 from benchmarks.timing import measure, rounds_for
+from benchmarks.workload import ANSWER, METADATA, MODEL, PROMPT, SYSTEM
 
 MESSAGES = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": PROMPT}]
 # LiteLLM copies what is in the first of these into the others at the first call; the lists

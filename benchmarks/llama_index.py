@@ -1,84 +1,26 @@
 """
 LlamaIndex: what our pair of handlers adds to `chat`.
-
-The model is no `CustomLLM`, whose `chat` calls its own `complete` and so
-announces two calls for one: here each call has one start and one end.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from time import time_ns
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
-from llama_index.core.base.llms.types import ChatMessage, ChatResponse, LLMMetadata
 from llama_index.core.bridge.pydantic import PrivateAttr
 from llama_index.core.instrumentation.events.llm import LLMChatEndEvent, LLMChatStartEvent
-from llama_index.core.llms.callbacks import llm_chat_callback
-from llama_index.core.llms.llm import LLM
 from llama_index_instrumentation import get_dispatcher
 from llama_index_instrumentation.event_handlers import BaseEventHandler
 from llama_index_instrumentation.span import BaseSpan
 from llama_index_instrumentation.span_handlers import BaseSpanHandler
 from modeltrail_llama_index import instrument
 
+from benchmarks.fake_llama_index import MESSAGES, FakeLLM
 from benchmarks.reference import Row as StoredRow
 from benchmarks.reference import metadata_row
 from benchmarks.report import Row, extra_row
-from benchmarks.subjects import (
-    ANSWER,
-    ANSWERED_BY,
-    INPUT_TOKENS,
-    METADATA,
-    MODEL,
-    OUTPUT_TOKENS,
-    PROMPT,
-    SYSTEM,
-    Counted,
-    Stores,
-    stores,
-)
+from benchmarks.subjects import Counted, Stores, stores
 from benchmarks.timing import measure, rounds_for
-
-MESSAGES = [ChatMessage(SYSTEM, role="system"), ChatMessage(PROMPT, role="user")]
-# As OpenAI's client leaves it.
-RAW = {
-    "id": "chatcmpl-1",
-    "model": ANSWERED_BY,
-    "choices": [{"index": 0, "finish_reason": "stop", "message": {"refusal": None}}],
-    "usage": {"prompt_tokens": INPUT_TOKENS, "completion_tokens": OUTPUT_TOKENS},
-}
-
-
-class FakeLLM(LLM):
-    """
-    A model that answers at once.
-    """
-
-    @classmethod
-    def class_name(cls) -> str:
-        """
-        Pass for OpenAI's, so that the call has a price.
-        """
-        return "openai_llm"
-
-    @property
-    def metadata(self) -> LLMMetadata:
-        """
-        Tell the model's name.
-        """
-        return LLMMetadata(model_name=MODEL, is_chat_model=True)
-
-    @llm_chat_callback()
-    def chat(self, messages: Sequence[ChatMessage], **_: Any) -> ChatResponse:  # noqa: ARG002
-        """
-        Answer.
-        """
-        return ChatResponse(message=ChatMessage(ANSWER, role="assistant"), raw=RAW)
-
-    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
-        raise NotImplementedError("only chat is measured")
-
-    complete = stream_chat = stream_complete = _refuse
-    achat = acomplete = astream_chat = astream_complete = _refuse
+from benchmarks.workload import METADATA, MODEL
 
 
 class NoopEventHandler(BaseEventHandler):
