@@ -1,0 +1,15 @@
+"""
+Nobody: the framework alone.
+"""
+
+from benchmarks.peers.handlers import Handler
+
+
+def langchain() -> Handler:
+    """
+    Hook in nothing.
+    """
+    return Handler()
+
+
+litellm = llama_index = langchain
