@@ -8,10 +8,10 @@ DISTRIBUTIONS := modeltrail modeltrail-langchain modeltrail-llama-index modeltra
 
 export LITELLM_LOCAL_MODEL_COST_MAP := True
 
-.PHONY: help demo test lint types docs bench lock clean
+.PHONY: help demo test lint types docs bench bench-peers lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
 
 demo: $(VENV)/demo.stamp ## three real applications, one trail: the main job, without key or network
 	$(BIN)/python -m examples.demo
@@ -34,6 +34,11 @@ docs: $(VENV)/dev.stamp ## the documentation, strict
 bench: $(VENV)/dev.stamp ## what a call costs, as ratios of one run
 	$(BIN)/python -m benchmarks
 
+bench-peers: $(VENV)/dev.stamp ## others that record calls, beside us; takes about an hour
+	for step in install survival overhead ingest render; do \
+	  $(BIN)/python -m benchmarks.peers $$step || exit 1; \
+	done
+
 lock: $(VENV)/dev.stamp ## pin every distribution, extra and group in constraints.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --no-emit-index-url --python-version 3.11 \
 	  --custom-compile-command "make lock" --all-extras $(LOCK_GROUPS:%=--group %) \
@@ -41,7 +46,7 @@ lock: $(VENV)/dev.stamp ## pin every distribution, extra and group in constraint
 	  pyproject.toml $(INTEGRATIONS:%=%/pyproject.toml) --output-file constraints.txt
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) site dist .mypy_cache .ruff_cache .pytest_cache .coverage
+	rm -rf $(VENV) .venv-peers site dist .mypy_cache .ruff_cache .pytest_cache .coverage
 
 # A stamp stands for an installation; it is renewed when what is installed changes.
 $(VENV)/%.stamp: pyproject.toml constraints.txt $(INTEGRATIONS:%=%/pyproject.toml)
