@@ -38,7 +38,8 @@ same database, which is part of what it promises; what was in the database befor
 
 A peer that sends in batches loses what is in its queue: the calls of the last seconds, not those
 of the whole life of a process. Only what had ended counts. A trace of which a part arrived counts
-as arrived, in the peer's favour.
+as arrived, in the peer's favour. Phoenix's default sends each span at once, on the thread that
+made the call: it keeps every call, and what that costs stands below.
 """
 OVERHEAD = """\
 ## What a call costs
@@ -75,9 +76,14 @@ a whole, or more calls had arrived.
 
 {lines}
 
-Beside the figures: modeltrail keeps no texts, so whoever wants to read prompts is better served by
-any of the others; and calls that survive a killed process are in its spool, not in its database,
-until somebody opens the trail again.
+Beside the figures:
+
+- modeltrail keeps no texts: whoever wants to read prompts is better served by any of the others.
+- Calls that survive a killed process are in its spool, not in its database, until somebody opens
+  the trail again, or a process that has it open brings them in.
+- On the thread that calls LiteLLM a peer that listens to ends alone does nothing, and modeltrail
+  appends what a call's start is. Between processes that is hardly resolved; in one process it is:
+  see [What a call costs](explanation/overhead.md).
 """
 SETTINGS = """\
 ## What was not as it comes

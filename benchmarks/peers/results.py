@@ -42,7 +42,7 @@ def store(path: Path, section: str, found: dict[str, Any]) -> None:
     Put a section in place of what it was.
     """
     sections = read(path) | {section: found}
-    path.write_text(json.dumps(sections, indent=1) + "\n", "utf-8")
+    path.write_text(json.dumps(sections, separators=(",", ":")) + "\n", "utf-8")
 
 
 def _about_peer(name: str) -> dict[str, Any]:
