@@ -15,6 +15,8 @@ LIST = r"""
 30 27 0:27 / /data rw,relatime - ext4 /dev/sda rw
 31 27 0:28 / /data/my\040files rw,relatime - btrfs /dev/sdb rw
 32 27 0:29 / /shm rw - btrfs /dev/sdc rw
+34 27 0:31 / /journal rw,relatime - ext4 /dev/sdd rw,data=journal
+35 27 0:32 / /slow rw,relatime - ext4 /dev/sde rw,nodelalloc,discard
 33 32 0:30 / /shm rw shared:9 master:2 - tmpfs tmpfs rw
 """.lstrip()
 
@@ -28,6 +30,8 @@ LIST = r"""
         ("/home/spool", False),
         ("/data/my files/spool", False),
         ("/shm/spool", True),
+        ("/journal/spool", False),
+        ("/slow/spool", False),
     ],
 )
 def test_file_system_is_that_of_the_nearest_mount(

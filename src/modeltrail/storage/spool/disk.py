@@ -11,6 +11,9 @@ MOUNTS = Path("/proc/self/mountinfo")
 # Where room that was taken beforehand is there when it is used. Not so where a change is
 # written to another place than what it changes (btrfs, zfs), or on a server (nfs).
 KEEPING_THEIR_WORD = frozenset({"ext4", "xfs", "tmpfs"})
+# With these ext4 asks its journal at the first change of a page; one that has failed, so that
+# the disk is read-only, answers with SIGBUS.
+ASKING_THE_JOURNAL = frozenset({"nodelalloc", "data=journal"})
 
 
 def keeps_its_word(folder: Path) -> bool:
@@ -24,15 +27,18 @@ def keeps_its_word(folder: Path) -> bool:
     place = folder.resolve()
     around = {place, *place.parents}
     # A later mount hides an earlier one on the same place.
-    found = {path: kind for path, kind in map(_mount, mounts) if path in around}
-    return bool(found) and found[max(found, key=lambda path: len(path.parts))] in KEEPING_THEIR_WORD
+    found = {path: keeps for path, keeps in map(_mount, mounts) if path in around}
+    return bool(found) and found[max(found, key=lambda path: len(path.parts))]
 
 
-def _mount(line: str) -> tuple[Path, str]:
-    # man 5 proc: the fifth field is the place, a dash ends the optional ones, then the kind.
+def _mount(line: str) -> tuple[Path, bool]:
+    # man 5 proc: the fifth field is the place, a dash ends the optional ones, then the kind,
+    # the source, and the options of the file system.
     fields = line.split(" ")
     place = fields[4].encode().decode("unicode_escape").encode("latin-1").decode("utf-8", "replace")
-    return Path(place), fields[fields.index("-", 6) + 1]
+    kind, _, options = fields[fields.index("-", 6) + 1 :][:3]
+    keeps = kind in KEEPING_THEIR_WORD and ASKING_THE_JOURNAL.isdisjoint(options.split(","))
+    return Path(place), keeps
 
 
 class GroupSync:
