@@ -14,13 +14,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from langchain_core.language_models import FakeListChatModel
+from modeltrail_langchain import TrailCallbackHandler
+from recording import make_call
 from sqlalchemy import text
 
 import modeltrail
 from modeltrail.storage import Store
+from modeltrail.trail import Trail
 
 TESTS = Path(__file__).parent
 CHUNK = bytes(64 * 1024)
+ENOUGH = 100_000
 
 
 class Tally(NamedTuple):
@@ -125,6 +130,7 @@ def child(program: str, *words: str, **environ: str) -> "subprocess.Popen[str]":
         [sys.executable, "-c", program, *words],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(TESTS), **environ},
     )
@@ -159,3 +165,59 @@ def fill(place: Path) -> Path:
             size //= 2
     os.close(descriptor)
     return path
+
+
+class Caller:
+    """
+    An application that counts its calls.
+    """
+
+    def __init__(self, trail: Trail) -> None:
+        self.trail = trail
+        self.made = 0
+        self._model = FakeListChatModel(
+            responses=["Eight."], callbacks=[TrailCallbackHandler(trail)]
+        )
+
+    def call(self, times: int = 1) -> None:
+        """
+        Make calls.
+        """
+        for _ in range(times):
+            make_call(self.trail.recorder, str(self.made))
+            self.made += 1
+
+    def ask(self) -> str:
+        """
+        Make a call through a framework and return the answer.
+        """
+        self.made += 1
+        return str(self._model.invoke("How many legs has a spider?").content)
+
+    @property
+    def dropped(self) -> int:
+        """
+        How many frames the trail says were lost.
+        """
+        return sum(self.trail.health().drops.values())
+
+    def call_until_some_are_dropped(self) -> None:
+        """
+        Call until the disk takes nothing any more, and then some.
+        """
+        while not self.dropped:
+            assert self.made < ENOUGH, "the disk takes all"
+            self.call(50)
+        self.call(200)
+
+    def call_until_nothing_is_dropped(self) -> None:
+        """
+        Call now and then until a call is stored again.
+        """
+        for _ in range(100):
+            before = self.dropped
+            self.call()
+            assert self.trail.flush(30)
+            if self.dropped == before:
+                return
+        raise AssertionError("recording does not resume")

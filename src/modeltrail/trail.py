@@ -5,6 +5,7 @@ The composition root: joins recorder, spool, writer and store into a trail.
 import atexit
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from threading import RLock
 from types import TracebackType
 from typing import Any, NamedTuple, Self, get_args
@@ -357,16 +358,20 @@ def open_trail(
     keys = load_keys(environ)
     prices.load()
     store = Store.open(url or environ.get("MODELTRAIL_URL") or DEFAULT_URL)
-    _check_key(store, keys)
-    return Trail(
-        store,
-        keys,
-        policy,
-        settings=Settings(store.spool_folder(environ), durability, limit_bytes),
-        defaults=tags or {},
-        processors=processors,
-        mirror=mirror,
-    )
+    with ExitStack() as on_failure:
+        on_failure.callback(store.close)
+        _check_key(store, keys)
+        trail = Trail(
+            store,
+            keys,
+            policy,
+            settings=Settings(store.spool_folder(environ), durability, limit_bytes),
+            defaults=tags or {},
+            processors=processors,
+            mirror=mirror,
+        )
+        on_failure.pop_all()
+    return trail
 
 
 def _limit(given: int | None, environ: Mapping[str, str]) -> int:

@@ -5,7 +5,7 @@ The store: the one class through which the rest of modeltrail reaches SQL.
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -76,15 +76,18 @@ class Store(Queries):
             raise StoreUnavailableError(
                 f"there is no trail at {parsed.database}; name another with --db or MODELTRAIL_URL"
             )
-        try:
-            with engine.connect() as connection:
-                found = migrations.revision(connection)
-            if is_sqlite and create and found in (None, *migrations.REVISIONS[:-1]):
-                migrations.upgrade(engine)
-            else:
-                migrations.check(found)
-        except SQLAlchemyError as error:
-            raise _unavailable(parsed, error) from error
+        with ExitStack() as on_failure:
+            on_failure.callback(engine.dispose)
+            try:
+                with engine.connect() as connection:
+                    found = migrations.revision(connection)
+                if is_sqlite and create and found in (None, *migrations.REVISIONS[:-1]):
+                    migrations.upgrade(engine)
+                else:
+                    migrations.check(found)
+            except SQLAlchemyError as error:
+                raise _unavailable(parsed, error) from error
+            on_failure.pop_all()
         return cls(parsed, engine)
 
     @staticmethod

@@ -1,0 +1,34 @@
+"""
+What tests of faults share.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from postgres import new_database, postgres_server
+
+from modeltrail.storage import Store
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """
+    Name an empty database of each kind.
+    """
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/calls.db"
+        return
+    with new_database(postgres_server()) as url:
+        Store.migrate(url)
+        yield url
+
+
+@pytest.fixture(params=["mapped", "written"])
+def segments(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """
+    Choose how frames get into the spool.
+    """
+    if request.param == "written":
+        monkeypatch.setattr("modeltrail.storage.spool.spool.keeps_its_word", lambda _: False)
+    return str(request.param)
