@@ -4,10 +4,11 @@ Children of multiprocessing, which skip atexit, and many processes at once.
 
 import multiprocessing
 import sqlite3
+import threading
 from contextlib import closing
 
 import pytest
-from recording import make_call
+from recording import make_call, request, response
 
 import modeltrail
 
@@ -19,6 +20,21 @@ def work(url: str, name: str) -> None:
     Open the trail in the child, call, return.
     """
     make_call(modeltrail.open(url).recorder, name)
+
+
+def call_from_a_thread(url: str, name: str) -> None:
+    """
+    Open the trail in the child and return; a thread ends one call and makes another.
+    """
+    recorder = modeltrail.open(url).recorder
+    begun = recorder.start(request(name))
+
+    def end_when_work_has_returned() -> None:
+        threading.main_thread().join()
+        begun.stop(response())
+        make_call(recorder, f"{name}-late")
+
+    threading.Thread(target=end_when_work_has_returned).start()
 
 
 def stored(url: str) -> set[str]:
@@ -50,3 +66,16 @@ def test_forked_child_stores_what_it_called_on_the_inherited_trail(url: str) -> 
         assert stored(url) == {"child"}
         make_call(trail.recorder, "parent")
     assert stored(url) == {"child", "parent"}
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_child_stores_what_its_threads_tell_last(url: str, method: str) -> None:
+    """A call that a thread ends after the child's function has returned is whole."""
+    context = multiprocessing.get_context(method)
+    child = context.Process(target=call_from_a_thread, args=(url, "child"))
+    child.start()
+    child.join(60)
+    assert child.exitcode == 0
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+        found = dict(connection.execute("SELECT run_id, status FROM call").fetchall())
+    assert found == {"child": "ok", "child-late": "ok"}
