@@ -103,8 +103,9 @@ class Background:
         stores what it is given by itself.
         """
         try:
-            self.writer.start()
+            # In this order: without a writer the sink takes its place, beside none.
             self.keeper.start()
+            self.writer.start()
         except RuntimeError:
             self.append = self.store_at_once
         return self.append

@@ -16,6 +16,7 @@ from modeltrail.problems import Problems
 from modeltrail.record import Frame, FrameKind
 from modeltrail.storage.drain import Drain
 from modeltrail.storage.spool import Position, Spool
+from modeltrail.storage.spool.thread import SpoolThread
 
 TURN_S = 0.25
 IDLE_TURN_S = 1.0
@@ -57,21 +58,8 @@ class Keeper:
         self._told_at = monotonic()
         self._told_of = 0
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="modeltrail-keeper", daemon=True)
-
-    def start(self) -> None:
-        """
-        Start the thread.
-
-        Raises:
-            RuntimeError: The interpreter is about to end.
-        """
-        self._spool.share()
-        try:
-            self._thread.start()
-        except RuntimeError:
-            self._spool.leave()
-            raise
+        self._thread = SpoolThread("modeltrail-keeper", spool, self._run)
+        self.start = self._thread.start
 
     def stop(self, timeout: float | None) -> bool:
         """
@@ -98,7 +86,6 @@ class Keeper:
         wait = TURN_S
         while not self._stopping.wait(wait):
             wait = TURN_S if self.turn() else min(wait * 2, IDLE_TURN_S)
-        self._spool.leave()
 
     def _make_room(self) -> None:
         self._spool.make_room()

@@ -12,6 +12,7 @@ from modeltrail.errors import StoreUnavailableError
 from modeltrail.problems import Problems
 from modeltrail.storage.drain import Drain
 from modeltrail.storage.spool import Orphan, Position, Spool
+from modeltrail.storage.spool.thread import SpoolThread
 
 # Nothing tells the writer of an append, which would cost the caller more than
 # the append itself: it looks again, less often the longer nothing came.
@@ -65,21 +66,8 @@ class Writer:
         self._wanted = Position(0, 0)
         self._stopping = False
         self._stop_at = inf
-        self._thread = threading.Thread(target=self._run, name="modeltrail-writer", daemon=True)
-
-    def start(self) -> None:
-        """
-        Start the thread.
-
-        Raises:
-            RuntimeError: The interpreter is about to end.
-        """
-        self._spool.share()
-        try:
-            self._thread.start()
-        except RuntimeError:
-            self._spool.leave()
-            raise
+        self._thread = SpoolThread("modeltrail-writer", spool, self._run)
+        self.start = self._thread.start
 
     def flush(self, timeout: float | None) -> bool:
         """
@@ -136,7 +124,6 @@ class Writer:
         self._work_until_stopped()
         for orphan, _ in self._adopted:
             orphan.release(remove=False)
-        self._spool.leave()
 
     def _work_until_stopped(self) -> None:
         wait = FIRST_LOOK_S
