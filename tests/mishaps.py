@@ -74,10 +74,18 @@ def tally(url: str) -> Tally:
     Add up what is stored in a trail, without opening it.
     """
     calls = rows(url, "SELECT run_id, status FROM call")
+    runs = Counter(run for run, _ in calls)
+    return Tally(runs, Counter(status for _, status in calls), told_drops(url))
+
+
+def told_drops(url: str) -> Counter[str]:
+    """
+    Add up what the events of a trail say was lost.
+    """
     drops: Counter[str] = Counter()
     for (detail,) in rows(url, "SELECT detail FROM event WHERE kind = 'records-dropped'"):
         drops.update(json.loads(detail))
-    return Tally(Counter(run for run, _ in calls), Counter(status for _, status in calls), drops)
+    return drops
 
 
 def tally_after_the_next_open(url: str) -> Tally:
