@@ -8,7 +8,7 @@ DISTRIBUTIONS := modeltrail modeltrail-langchain modeltrail-llama-index modeltra
 
 export LITELLM_LOCAL_MODEL_COST_MAP := True
 
-.PHONY: help demo test lint types docs bench bench-peers lock clean
+.PHONY: help demo test slow lint types docs bench bench-peers lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
@@ -16,8 +16,11 @@ help: ## list the targets
 demo: $(VENV)/demo.stamp ## three real applications, one trail: the main job, without key or network
 	$(BIN)/python -m examples.demo
 
-test: $(VENV)/dev.stamp ## the whole test suite, documentation included
-	$(BIN)/python -m pytest --cov --cov-report=term
+test: $(VENV)/dev.stamp ## the tests, documentation included, but for the slow ones
+	$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term
+
+slow: $(VENV)/dev.stamp ## the slow tests: a million calls, half a minute of eight processes
+	$(BIN)/python -m pytest -m slow
 
 lint: $(VENV)/dev.stamp ## style and import contracts
 	$(BIN)/ruff format --check .
