@@ -32,3 +32,13 @@ def segments(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     if request.param == "written":
         monkeypatch.setattr("modeltrail.storage.spool.spool.keeps_its_word", lambda _: False)
     return str(request.param)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """
+    Let no thread of ours die unnoticed.
+    """
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            error = "error::pytest.PytestUnhandledThreadExceptionWarning"
+            item.add_marker(pytest.mark.filterwarnings(error))

@@ -3,14 +3,12 @@ A finished call survives SIGKILL, whatever the database and the writer are doing
 """
 
 import os
-import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from mishaps import locked
 
 import modeltrail
 from modeltrail.record import CallRecord
@@ -23,17 +21,6 @@ FRAMEWORKS = ("langchain", "llama_index", "litellm")
 MODES = ("database-locked", "writer-stopped")
 
 pytestmark = pytest.mark.fault
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """
-    Hold the write lock of a database.
-    """
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        yield
-        connection.execute("ROLLBACK")
 
 
 def kill_at_the_last_return(framework: str, url: str, base_url: str, mode: str) -> None:

@@ -18,10 +18,7 @@ from modeltrail.errors import StoreUnavailableError
 from modeltrail.storage import Store, drain, rows
 from modeltrail.storage.spool import frames, segment, spool
 
-pytestmark = [
-    pytest.mark.fault,
-    pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning"),
-]
+pytestmark = pytest.mark.fault
 
 BUG = RuntimeError("a fault of ours")
 FULL = OSError(errno.ENOSPC, "no space")

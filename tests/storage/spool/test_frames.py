@@ -100,6 +100,13 @@ def test_length_beyond_the_end_does_not_stop_the_scan() -> None:
     assert [each.id for each in read(MAGIC + b"\xff" * 12 + encode(frame(3)))] == ["id-3"]
 
 
+def test_zeros_behind_a_cut_header_are_no_frame() -> None:
+    """A file may keep its length in a power failure, and lose what was in it."""
+    for cut in range(len(encode(frame()))):
+        data = encode(frame(1))[:cut] + bytes(64) + encode(frame(3))
+        assert [each.id for each in read(data)] == ["id-3"]
+
+
 def test_payload_of_another_version_is_an_error() -> None:
     """What is whole but no frame of ours raises, so that it can be counted."""
     for odd in (b'["hello"]', b'[99,"id",1,{},{},null]'):

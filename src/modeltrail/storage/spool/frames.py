@@ -153,6 +153,7 @@ def _frame_at(data: bytes, start: int) -> Found | None:
     _, length, checksum = HEADER.unpack_from(data, start)
     end = body + length
     payload = data[body:end]
-    if end > len(data) or zlib.crc32(payload, length) != checksum:
+    # No frame is empty; zeros that never came to the disk would be one that is whole.
+    if not length or end > len(data) or zlib.crc32(payload, length) != checksum:
         return None
     return Found(start, end, payload)
