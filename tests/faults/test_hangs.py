@@ -187,13 +187,13 @@ def largest_lag(hang: AbstractContextManager[None], url: str, seconds: float) ->
             lag, made = process.stdout.readline().split()
         _, err = process.communicate("\n", timeout=60)
         assert process.returncode == 0, err
-    assert int(made) > 100
+    assert int(made) > 50
     return float(lag)
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 @pytest.mark.parametrize(
-    ("seconds", "times"), [(2, 2), pytest.param(10, 3, marks=pytest.mark.slow)]
+    ("seconds", "times"), [(1, 2), pytest.param(10, 3, marks=pytest.mark.slow)]
 )
 @pytest.mark.timeout(300)
 def test_event_loop_is_not_held_up(

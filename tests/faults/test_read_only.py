@@ -97,7 +97,7 @@ import json, sys
 from mishaps import Caller
 import modeltrail
 
-trail = modeltrail.open(sys.argv[1])
+trail, patience = modeltrail.open(sys.argv[1]), float(sys.argv[2])
 caller = Caller(trail)
 caller.call(50)
 assert trail.flush(30)
@@ -106,8 +106,8 @@ print("ready", flush=True)
 input()
 caller.call(4000)
 assert caller.ask() == "Eight."
-stored = trail.flush(3)
-closed = trail.close(2)
+stored = trail.flush(patience)
+closed = trail.close(patience)
 health = trail.health()
 print(json.dumps([caller.made, stored, closed, health.drops, health.problems]))
 """
@@ -119,7 +119,8 @@ def test_disk_that_turns_read_only(tmp_path: Path, holds: str) -> None:
     with fragile_disk(tmp_path) as place:
         url = f"sqlite:///{tmp_path if holds == 'spool' else place}/calls.db"
         spool = tmp_path / "spool" if holds == "database" else place / "spool"
-        with child(CHILD, url, MODELTRAIL_SPOOL=str(spool)) as process:
+        patience = "30" if holds == "spool" else "1"  # nothing else can be stored
+        with child(CHILD, url, patience, MODELTRAIL_SPOOL=str(spool)) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
             break_disk(place)
