@@ -30,13 +30,16 @@ def _start(prefix: str) -> Any:
 
 
 @contextmanager
-def new_database(server: str) -> Iterator[str]:
+def new_database(server: str, like: str = "template1") -> Iterator[str]:
     """
     Make a database, give its URL, drop it.
+
+    Args:
+        like: The name of one that it is a copy of; nobody may be connected to that.
     """
     name = f"trail_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {like}")  # type: ignore[arg-type]
     yield server.replace("/postgres?", f"/{name}?")
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
