@@ -78,6 +78,8 @@ def test_damaged_file_is_moved_aside(url: str, damage: Callable[[Path], None]) -
     with closing(sqlite3.connect(path)) as connection:
         events = dict(connection.execute("SELECT kind, detail FROM event").fetchall())
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        unknown = "SELECT count(*) FROM call WHERE writer_id NOT IN (SELECT id FROM writer)"
+        assert connection.execute(unknown).fetchone() == (0,)
     assert events["database-replaced"] == f'{{"moved_to":"{moved.name}"}}'
     with modeltrail.open(url) as trail:  # under the same key, as the first event says
         make_call(trail.recorder, "later")

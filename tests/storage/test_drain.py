@@ -4,6 +4,7 @@ From the spool to the store, once each however often replayed.
 
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 from recording import make_call, request, response
@@ -21,7 +22,7 @@ from modeltrail.storage.drain import CARRY_AFTER, Drain, WriterIdentity
 from modeltrail.storage.rows import Batch
 from modeltrail.storage.spool import Orphan, Spool, orphans
 from modeltrail.storage.spool.folder import segment_numbers
-from modeltrail.storage.spool.frames import Sealer, scan
+from modeltrail.storage.spool.frames import HEADER, MAGIC, Sealer
 from modeltrail.tell import CALLER_LIMIT_BYTES, canonical
 
 KEYS = Keys(bytes(32))
@@ -244,13 +245,25 @@ def test_end_without_a_start_is_dropped_and_counted(line: Line) -> None:
     assert line.drain.drops == {"record-not-valid": 1}
 
 
-def test_frame_of_nobody_is_passed_over(line: Line, tmp_path: Path) -> None:
-    """A frame that cannot be read, such as one sealed with another key, costs itself only."""
-    other = Spool(tmp_path / "other", "origin", Sealer(b"\1" * 32), line.problems.note)
-    other.append(Frame(FrameKind.START, "id", 1, {}, {}, {"input": b"[]"}))
-    line.spool.segment.texts.path.write_bytes(other.segment.texts.path.read_bytes())
-    (alien,) = scan(other.segment.path.read_bytes())
-    line.spool.segment.append(other.segment.path.read_bytes()[: alien.end])
+def test_text_that_cannot_be_opened_costs_itself_only(line: Line) -> None:
+    """A text sealed with another key, or zeros after a power failure: the record stands."""
+    long = "x" * (CALLER_LIMIT_BYTES + 1)
+    make_call(line.recorder, messages=(("user", long),))
+    texts = line.spool.segment.texts
+    texts.path.write_bytes(bytes(texts.size))
+    line.drain.step(all_ended=True)
+    (row,) = line.rows("call")
+    assert (row["status"], row["input_digest"], row["input_chars"]) == ("ok", None, len(long))
+    assert line.problems.counts() == {"text-not-readable": 1}
+    assert line.drain.drops == {"spool-full:text": 1}
+
+
+def test_frame_of_nobody_is_passed_over(line: Line) -> None:
+    """A frame that is whole and cannot be read costs itself only."""
+    payload = b'["from a far future"]'
+    line.spool.segment.append(
+        HEADER.pack(MAGIC, len(payload), crc32(payload, len(payload))) + payload
+    )
     make_call(line.recorder)
     line.drain.step(all_ended=True)
     assert len(line.rows("call")) == 1

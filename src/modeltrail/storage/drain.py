@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from modeltrail.describe import columns_of
-from modeltrail.errors import CorruptStoreError
+from modeltrail.errors import CorruptStoreError, KeyMismatchError
 from modeltrail.ids import now_us, uuid7
 from modeltrail.keys import Keys
 from modeltrail.pipeline import Pipeline
@@ -28,7 +28,7 @@ from modeltrail.storage.migrations.views import AMENDABLE
 from modeltrail.storage.rows import Batch
 from modeltrail.storage.spool import Orphan, Position, Spool, Tail
 from modeltrail.storage.spool.drops import TEXT
-from modeltrail.storage.spool.frames import Found, Sealer, decode
+from modeltrail.storage.spool.frames import Found, Place, Sealer, decode
 from modeltrail.storage.spool.spool import SpoolFullError
 from modeltrail.storage.store import Store
 
@@ -41,13 +41,18 @@ CARRY_AFTER = 2
 class WriterIdentity:
     """
     Who commits: stamps rows with this process's id and their numbers.
+
+    Attributes:
+        row: Of the table `writer`.
+        is_known: Whether that row is in the database.
     """
 
     def __init__(self, version: str) -> None:
         started_at_us = now_us()
         self.id = uuid7(started_at_us)
         self._next = 1
-        self.row: rows.Row | None = (
+        self.is_known = False
+        self.row: rows.Row = (
             self.id,
             started_at_us,
             platform.node(),
@@ -106,8 +111,8 @@ class Drain:
         self._ripe: deque[Draft] = deque()
         self._batch = Batch()
         self._unreported: Counter[str] = Counter()
-        # Drops of the spool that the batch at hand tells of.
-        self._telling: dict[str, int] = {}
+        # Whether the batch at hand tells of drops of the spool.
+        self._is_telling = False
         self._told_at = monotonic() - REPORT_S
         self._carried_from = -1
 
@@ -184,11 +189,18 @@ class Drain:
         self.taken += 1
         frame, place = decode(found)
         if place is not None:
-            texts = self._tail.texts(place, position.segment, frame.id)
-            if texts is None:
-                self._drop(TEXT)
-            frame = frame._replace(texts=texts)
+            frame = frame._replace(texts=self._texts(place, position, frame.id))
         self._assembly.take(frame, position)
+
+    def _texts(self, place: Place, position: Position, id: str) -> dict[str, bytes] | None:
+        try:
+            texts = self._tail.texts(place, position.segment, id)
+        except KeyMismatchError as error:  # of another key, or zeros after a power failure
+            self._problems.note("text-not-readable", error)
+            texts = None
+        if texts is None:
+            self._drop(TEXT)
+        return texts
 
     def _collect(self, *, all_ended: bool) -> None:
         self._ripe.extend(self._assembly.ripe(all_ended=all_ended))
@@ -260,8 +272,8 @@ class Drain:
             self._add_report(uuid7(now_us()), self._unreported)
             self._unreported.clear()
         if (unreported := self._spool.drops.unreported()) is not None:
-            id, self._telling = unreported
-            self._add_report(id, self._telling)
+            self._add_report(*unreported)
+            self._is_telling = True
 
     def _add_report(self, id: str, counts: Mapping[str, int]) -> None:
         detail = msgspec.json.encode(dict(counts), order="sorted").decode()
@@ -269,7 +281,7 @@ class Drain:
         self._told_at = monotonic()
 
     def _store_batch(self) -> None:
-        if self._writer.row and not self._batch.writer:
+        if not (self._writer.is_known or self._batch.writer):
             self._batch.writer.append(self._writer.row)
         try:
             refused = self._store.append(self._batch)
@@ -278,10 +290,11 @@ class Drain:
             raise
         for table, _ in refused:
             self._drop(f"refused-by-database:{table}")
-        self._writer.row = None
+        self._writer.is_known = True
         self._batch = Batch()
-        self._spool.drops.note_reported(self._telling)
-        self._telling = {}
+        if self._is_telling:
+            self._spool.drops.note_reported()
+            self._is_telling = False
         self.last_commit_us = now_us()
 
     def _replace_store(self) -> None:
@@ -293,6 +306,7 @@ class Drain:
         now = now_us()
         detail = msgspec.json.encode({"moved_to": moved and moved.name}).decode()
         self._batch.event.insert(0, rows.created_event(self._keys.key_id))
+        self._batch.writer[:] = [self._writer.row]
         self._batch.event.append((uuid7(now), now, "database-replaced", detail))
 
     def _advance(self) -> None:

@@ -57,6 +57,25 @@ def test_counts_are_not_written_to_a_file_of_another(lock: int) -> None:
     drops.add(DISK, FrameKind.CALL)
     drops.detach()
     drops.add(DISK, FrameKind.CALL)
-    drops.note_reported({SLOT: 2})
+    assert drops.unreported() is not None
+    drops.note_reported()
     assert drops.counts() == {SLOT: 2}
     assert Drops(lock, "origin").counts() == {SLOT: 1}
+
+
+def test_report_that_may_be_in_the_trail_is_not_changed(lock: int) -> None:
+    """What is dropped after a report that was committed, and not noted, has one of its own."""
+    drops = Drops(lock, "origin")
+    drops.add(DISK, FrameKind.CALL)
+    report = drops.unreported()
+    assert report is not None and report[1] == {SLOT: 1}
+    for _ in range(2):
+        drops.add(DISK, FrameKind.CALL)
+    after = Drops(lock, "origin")
+    assert after.unreported() == report
+    after.note_reported()
+    later = after.unreported()
+    assert later is not None and later[1] == {SLOT: 2}
+    assert later[0] != report[0]
+    after.note_reported()
+    assert Drops(lock, "origin").unreported() is None

@@ -413,7 +413,7 @@ def test_drops_survive_the_process(spool: Spool) -> None:
         spool.drops.add("disk-failed", FrameKind.CALL)
     first = spool.drops.unreported()
     assert first is not None
-    spool.drops.note_reported(first[1])
+    spool.drops.note_reported()
     spool.drops.add("disk-failed", FrameKind.AMEND)
     spool.release(remove=False)
     (orphan,) = orphans(spool.folder)
@@ -423,7 +423,7 @@ def test_drops_survive_the_process(spool: Spool) -> None:
     assert (first[1], second[1]) == ({"disk-failed:call": 3}, {"disk-failed:amendment": 1})
     assert first[0] != second[0]
     assert orphan.drops.unreported() == second
-    orphan.drops.note_reported(second[1])
+    orphan.drops.note_reported()
     assert orphan.drops.unreported() is None
 
 

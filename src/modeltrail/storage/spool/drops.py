@@ -8,7 +8,6 @@ on a disk that has none.
 import os
 import struct
 import threading
-from collections.abc import Iterator, Mapping
 from uuid import NAMESPACE_OID, uuid5
 
 from modeltrail.record import FrameKind
@@ -27,9 +26,10 @@ _LOST = {
 }
 TEXT = f"{FULL}:text"
 SLOTS = (*(f"{why}:{what}" for why in (FULL, DISK, NOT_WRITABLE) for what in _LOST.values()), TEXT)
-# Of each slot: how many were dropped, how many of them the trail was told of.
-_PAIR = struct.Struct(">QQ")
-EMPTY = bytes(_PAIR.size * len(SLOTS))
+# Of each slot: how many were dropped, up to which the trail is being told, and was told.
+_COUNTS = struct.Struct(">QQQ")
+_DROPPED, _TELLING, _TOLD = 0, 8, 16
+EMPTY = bytes(_COUNTS.size * len(SLOTS))
 
 
 class Drops:
@@ -44,9 +44,10 @@ class Drops:
         self._lock = lock
         self._origin = origin
         content = os.pread(lock, len(EMPTY), 0).ljust(len(EMPTY), b"\0")  # a power failure may cut
-        pairs = list(_PAIR.iter_unpack(content))
-        self._dropped = {slot: dropped for slot, (dropped, _) in zip(SLOTS, pairs, strict=True)}
-        self._reported = {slot: told for slot, (_, told) in zip(SLOTS, pairs, strict=True)}
+        dropped, telling, told = zip(*_COUNTS.iter_unpack(content), strict=True)
+        self._dropped = dict(zip(SLOTS, dropped, strict=True))
+        self._telling = dict(zip(SLOTS, telling, strict=True))
+        self._told = dict(zip(SLOTS, told, strict=True))
         # So that the last number written is the highest. Re-entrant, since the garbage collector
         # may let a call end while this thread counts.
         self._counting = threading.RLock()
@@ -64,7 +65,7 @@ class Drops:
         """
         with self._counting:
             self._dropped[slot] += 1
-            self._write(self._dropped[slot], SLOTS.index(slot) * _PAIR.size)
+            self._write(slot, _DROPPED, self._dropped[slot])
 
     def counts(self) -> dict[str, int]:
         """
@@ -76,23 +77,33 @@ class Drops:
         """
         Return what the trail was not told of, and the id for that report.
 
-        The id follows from what was told before, so that a report repeated
-        after a crash is recognised as the same one.
-        """
-        new = dict(self._new())
-        if not new:
-            return None
-        told = sum(self._reported.values())
-        return str(uuid5(NAMESPACE_OID, f"modeltrail-drops:{self._origin}:{told}")), new
-
-    def note_reported(self, counts: Mapping[str, int]) -> None:
-        """
-        Remember that the trail was told.
+        Until `note_reported` the same report is returned, whatever is dropped
+        meanwhile, and under the same id, since it may be in the trail already:
+        the process may have died just then.
         """
         with self._counting:
-            for slot, number in counts.items():
-                self._reported[slot] += number
-                self._write(self._reported[slot], SLOTS.index(slot) * _PAIR.size + 8)
+            if self._telling == self._told:
+                for slot, number in self._dropped.items():
+                    self._telling[slot] = number
+                    self._write(slot, _TELLING, number)
+            report = {
+                slot: number - self._told[slot]
+                for slot, number in self._telling.items()
+                if number > self._told[slot]
+            }
+            told = sum(self._told.values())
+        if not report:
+            return None
+        return str(uuid5(NAMESPACE_OID, f"modeltrail-drops:{self._origin}:{told}")), report
+
+    def note_reported(self) -> None:
+        """
+        Remember that the trail was told of the last report.
+        """
+        with self._counting:
+            for slot, number in self._telling.items():
+                self._told[slot] = number
+                self._write(slot, _TOLD, number)
 
     def detach(self) -> None:
         """
@@ -101,11 +112,6 @@ class Drops:
         with self._counting:
             self._lock = -1
 
-    def _write(self, number: int, place: int) -> None:
+    def _write(self, slot: str, place: int, number: int) -> None:
         if self._lock >= 0:
-            os.pwrite(self._lock, number.to_bytes(8), place)
-
-    def _new(self) -> Iterator[tuple[str, int]]:
-        for slot, told in self._reported.items():
-            if (number := self._dropped[slot] - told) > 0:
-                yield slot, number
+            os.pwrite(self._lock, number.to_bytes(8), SLOTS.index(slot) * _COUNTS.size + place)
