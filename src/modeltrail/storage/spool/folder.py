@@ -16,6 +16,7 @@ from typing import NamedTuple
 from modeltrail.storage.spool.drops import Drops
 
 VERSION = 3
+DRAFT = ".draft"
 
 Note = Callable[[str, Exception], None]
 
@@ -114,7 +115,7 @@ def draft_path(folder: Path, origin: str, draft: str) -> Path:
     """
     Return where a segment is before it has a number.
     """
-    return folder / f"{origin}.{draft}.draft"
+    return folder / f"{origin}.{draft}{DRAFT}"
 
 
 def segment_path(folder: Path, origin: str, number: int) -> Path:
@@ -144,12 +145,12 @@ def end_of_file(folder: Path, origin: str, number: int) -> End:
 
 def used_bytes(folder: Path, origin: str) -> int:
     """
-    Return the size of all files of a spool.
+    Return the size of all files of a spool, but for segments that have no place in it yet.
     """
     used = 0
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.startswith(origin):
+            if entry.name.startswith(origin) and not entry.name.endswith(DRAFT):
                 with contextlib.suppress(FileNotFoundError):
                     used += entry.stat().st_size
     return used
@@ -201,7 +202,7 @@ def remove_files(folder: Path, origin: str) -> None:
     """
     for number in segment_numbers(folder, origin):
         remove_segment(folder, origin, number)
-    for draft in folder.glob(f"{origin}.*.draft"):
+    for draft in folder.glob(f"{origin}.*{DRAFT}"):
         draft.unlink(missing_ok=True)
     _lock_path(folder, origin).unlink(missing_ok=True)
 

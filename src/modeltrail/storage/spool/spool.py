@@ -194,8 +194,11 @@ class Spool:
         """
         The size of its files, but for the room in them that is not used yet.
         """
-        unused = sum(segment.unused_bytes for segment in (self.segment, *self._spare))
-        return used_bytes(self.folder, self.origin) - unused
+        while True:
+            current = self.segment
+            used = used_bytes(self.folder, self.origin) - current.unused_bytes
+            if self.segment is current:  # else another thread has just begun a file
+                return used
 
     def make_room(self) -> None:
         """
