@@ -17,8 +17,10 @@ from recording import make_call
 
 import modeltrail
 
-# From before the trail is open to when its writer has stored many times.
-LIFE_S = (0.0, 0.2)
+# Up to when the writer has stored some times.
+LIFE_S = (0.0, 0.1)
+# How many do not even come to their first call.
+EARLY = 0.2
 
 
 def call_until_killed(url: str, life: int, told: int) -> None:
@@ -31,16 +33,20 @@ def call_until_killed(url: str, life: int, told: int) -> None:
         os.write(told, f"{life}-{number}\n".encode())
 
 
-def live_and_be_killed(url: str, life: int, seconds: float) -> list[str]:
+def live_and_be_killed(url: str, life: int, seconds: float, *, is_early: bool) -> list[str]:
     """
     Return the runs that a program told of in its life.
+
+    Args:
+        seconds: From the first call to the kill.
+        is_early: They begin before the trail is open.
     """
     listened, told = os.pipe()
     child = os.fork()
     if child == 0:
         call_until_killed(url, life, told)
     os.close(told)
-    heard = b""
+    heard = b"" if is_early else os.read(listened, 65536)
     end = monotonic() + seconds
     while select.select([listened], [], [], max(end - monotonic(), 0))[0]:
         heard += os.read(listened, 65536)
@@ -59,7 +65,10 @@ def main(url: str, seed: str, times: str) -> None:
     """
     modeltrail.open(url).close()  # imports all that opening a trail imports
     chance = random.Random(seed)
-    lives = [live_and_be_killed(url, life, chance.uniform(*LIFE_S)) for life in range(int(times))]
+    lives = [
+        live_and_be_killed(url, life, chance.uniform(*LIFE_S), is_early=chance.random() < EARLY)
+        for life in range(int(times))
+    ]
     print(json.dumps(lives))
 
 

@@ -85,7 +85,7 @@ def test_nothing_that_returned_is_lost(kind: str, trail_url: str) -> None:
     lives = killed(trail_url, TIMES[kind])
     found = stored(trail_url)
     acknowledged = {run for life in lives for run in life}
-    assert len(acknowledged) > TIMES[kind]
+    assert len(acknowledged) > TIMES[kind]  # it was killed at work
     assert acknowledged - found.keys() == set()
     assert {found[run] for run in acknowledged} == {("ok", WHOLE)}
     flying = found.keys() - acknowledged
