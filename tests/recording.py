@@ -4,6 +4,7 @@ What tests of the core use to make calls without a framework.
 
 from typing import Any
 
+import modeltrail
 from modeltrail.describe import columns_of
 from modeltrail.integration import Recorder, Request, Response
 from modeltrail.invocation import Invocation
@@ -53,6 +54,18 @@ def make_call(recorder: Recorder, run_id: str = "run-1", **changes: Any) -> Invo
     call = recorder.start(request(run_id, **changes))
     call.stop(response())
     return call
+
+
+def stored(url: str) -> dict[str, str]:
+    """
+    Open a trail and return the status of each run that is stored, none of them twice.
+    """
+    with modeltrail.open(url) as trail:
+        assert trail.flush(20)
+        assert (trail.health().problems, trail.health().drops) == ({}, {})
+        found = [each.record for each in trail.store.calls(limit=None)]
+    assert len({record.run_id for record in found}) == len(found)
+    return {record.run_id: record.status for record in found}
 
 
 class Frames(list[Frame]):

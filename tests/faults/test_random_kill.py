@@ -8,16 +8,13 @@ import re
 import sqlite3
 import subprocess
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
 import pytest
 from faults.lives import start
-from postgres import new_database, postgres_server
 
 import modeltrail
-from modeltrail.storage import Store
 
 TIMES = {"sqlite": 100, "postgresql": 30}
 # A write may be cut short by a kill: then its call had not returned.
@@ -28,27 +25,6 @@ NO_END = ("gpt-4o-mini", None, None, None, None, None)
 COLUMNS = "request_model, response_model, input_tokens, output_tokens, cost_nanousd, finish_reasons"
 
 pytestmark = [pytest.mark.fault, pytest.mark.slow]
-
-
-@pytest.fixture(params=TIMES)
-def kind(request: pytest.FixtureRequest) -> str:
-    """
-    Take one database after the other.
-    """
-    return str(request.param)
-
-
-@pytest.fixture
-def trail_url(kind: str, url: str) -> Iterator[str]:
-    """
-    Make a trail.
-    """
-    if kind == "sqlite":
-        yield url
-        return
-    with new_database(postgres_server()) as made:
-        Store.migrate(made)
-        yield made
 
 
 def killed(url: str, times: int) -> list[list[str]]:
@@ -80,10 +56,11 @@ def stored(url: str) -> dict[str, tuple[str, tuple[Any, ...]]]:
     return found
 
 
-def test_nothing_that_returned_is_lost(kind: str, trail_url: str) -> None:
+def test_nothing_that_returned_is_lost(database: str) -> None:
     """All that was acknowledged is stored, once and whole; of the rest at most one call a kill."""
-    lives = killed(trail_url, TIMES[kind])
-    found = stored(trail_url)
+    kind = database.partition(":")[0]
+    lives = killed(database, TIMES[kind])
+    found = stored(database)
     acknowledged = {run for life in lives for run in life}
     assert len(acknowledged) > TIMES[kind]  # it was killed at work
     assert acknowledged - found.keys() == set()
@@ -92,5 +69,5 @@ def test_nothing_that_returned_is_lost(kind: str, trail_url: str) -> None:
     assert {found[run] for run in flying} <= {("ok", WHOLE), ("incomplete", NO_END)}
     assert max(Counter(run.partition("-")[0] for run in flying).values(), default=0) <= 1
     if kind == "sqlite":
-        with closing(sqlite3.connect(trail_url.removeprefix("sqlite:///"))) as connection:
+        with closing(sqlite3.connect(database.removeprefix("sqlite:///"))) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
