@@ -5,16 +5,12 @@ Many processes write to one database.
 import multiprocessing
 import time
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from postgres import new_database, postgres_server
 from recording import make_call
 
 import modeltrail
-from modeltrail.storage import Store
 
 pytestmark = pytest.mark.fault
 
@@ -33,19 +29,6 @@ class Told(NamedTuple):
     stored: bool
     problems: dict[str, int]
     drops: dict[str, int]
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """
-    Name a database that all processes use.
-    """
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/calls.db"
-        return
-    with new_database(postgres_server()) as url:
-        Store.migrate(url)
-        yield url
 
 
 def write(url: str, number: int, seconds: float, tell: Any) -> None:

@@ -16,7 +16,7 @@ from faults.lives import start
 
 import modeltrail
 
-TIMES = {"sqlite": 100, "postgresql": 30}
+TIMES = {"sqlite": 100, "postgresql": 100}
 # A write may be cut short by a kill: then its call had not returned.
 TORN = re.compile(r"modeltrail: frame-torn; further ones are only counted\n")
 # What `recording.make_call` leaves, at the published price of gpt-4o-mini.
