@@ -175,6 +175,12 @@ def leave_a_thread(program: Program) -> None:
     may_end.wait()
 
 
+def be_interrupted(program: Program) -> None:
+    """Make a call more; who answers it interrupts it, and is told whom."""
+    print(os.getpid(), flush=True)
+    program.call(CALLS + 1)
+
+
 ENDINGS: dict[str, Callable[[Program], None]] = {
     "exit": end_normally,
     "exit-at-once": exit_at_once,
@@ -195,7 +201,8 @@ def live(framework: str, ending: str, url: str, base_url: str) -> None:
     Open the trail, call and end.
     """
     atexit.register(print, AT_EXIT)
-    ENDINGS[ending](Program(framework, url, base_url))
+    end = be_interrupted if ending == "SIGINT" else ENDINGS[ending]
+    end(Program(framework, url, base_url))
 
 
 if __name__ == "__main__":
