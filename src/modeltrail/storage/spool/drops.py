@@ -8,6 +8,7 @@ on a disk that has none.
 import os
 import struct
 import threading
+from contextlib import suppress
 from uuid import NAMESPACE_OID, uuid5
 
 from modeltrail.record import FrameKind
@@ -113,5 +114,7 @@ class Drops:
             self._lock = -1
 
     def _write(self, slot: str, place: int, number: int) -> None:
-        if self._lock >= 0:
-            os.pwrite(self._lock, number.to_bytes(8), SLOTS.index(slot) * _COUNTS.size + place)
+        # Where the disk cannot be written now, the count goes on in memory.
+        with suppress(OSError):
+            if self._lock >= 0:
+                os.pwrite(self._lock, number.to_bytes(8), SLOTS.index(slot) * _COUNTS.size + place)

@@ -4,6 +4,7 @@ Reading a spool: from its start, in the order of writing.
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -124,9 +125,11 @@ class Tail:
         """
         Remove the segments before number `keep_from`.
         """
-        for number in range(self._kept_from, keep_from):
-            self._spool.remove(number)
-        self._kept_from = max(self._kept_from, keep_from)
+        # A disk that cannot be written now must not stop the reader; it is tried again.
+        with suppress(OSError):
+            while self._kept_from < keep_from:
+                self._spool.remove(self._kept_from)
+                self._kept_from += 1
 
     def _pass(self, start: Position, found: list[Found]) -> None:
         expected = 0
