@@ -134,7 +134,9 @@ class Nursery:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(self._address)
             connection.sendall(json.dumps(life._asdict()).encode() + b"\n")
-            return int(connection.makefile().readline())
+            told = connection.makefile().readline()
+        assert told, f"nobody told how {life} ended; the nursery: {self._process.poll()}"
+        return int(told)
 
     def close(self) -> None:
         """

@@ -4,6 +4,7 @@ Imports a framework once, then gives birth to programs that use it: a fork takes
 Run as: python -m faults.nursery FRAMEWORK LISTENER
 """
 
+import gc
 import importlib
 import json
 import os
@@ -50,6 +51,7 @@ def main(framework: str, number: str) -> None:
         importlib.import_module(name)
     with tempfile.TemporaryDirectory() as folder:  # imports all that opening a trail imports
         modeltrail.open(f"sqlite:///{folder}/calls.db").close()
+    gc.freeze()  # what a child collects is not copied first
     listener = socket.socket(fileno=int(number))
     while (connection := next_birth(listener)) is None:
         pass
