@@ -9,10 +9,11 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import psycopg
 import pytest
 from langchain_core.language_models import FakeListChatModel
 from modeltrail_langchain import TrailCallbackHandler
@@ -113,14 +114,21 @@ def descriptors() -> int:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(url: str) -> Iterator[None]:
     """
-    Hold the write lock of an SQLite file.
+    Keep everybody from storing calls.
     """
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        yield
-        connection.execute("ROLLBACK")
+    if url.startswith("sqlite"):
+        path = url.removeprefix("sqlite:///")
+        with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as lock:
+            lock.execute("BEGIN IMMEDIATE")
+            yield
+            lock.execute("ROLLBACK")
+    else:
+        with psycopg.connect(url) as connection:
+            connection.execute("LOCK TABLE call IN ACCESS EXCLUSIVE MODE")
+            yield
+            connection.rollback()
 
 
 def run(*words: str, **more: Any) -> "subprocess.CompletedProcess[str]":
@@ -145,18 +153,25 @@ def child(program: str, *words: str, **environ: str) -> "subprocess.Popen[str]":
 
 
 @contextmanager
-def small_disk(place: Path, size: str) -> Iterator[Path]:
+def mounted(place: Path, *words: str) -> Iterator[Path]:
     """
-    Mount a small disk of memory; skip the test where that is not permitted.
+    Mount something; skip the test where that is not permitted.
     """
     place.mkdir(exist_ok=True)
-    mounted = run("mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place))
-    if mounted.returncode:
-        pytest.skip(f"NOT TESTED, mounting is not permitted here: {mounted.stderr.strip()}")
+    done = run("mount", *words, str(place))
+    if done.returncode:
+        pytest.skip(f"NOT TESTED, mounting is not permitted here: {done.stderr.strip()}")
     try:
         yield place
     finally:
         run("umount", "--lazy", str(place))
+
+
+def small_disk(place: Path, size: str) -> AbstractContextManager[Path]:
+    """
+    Mount a small disk of memory.
+    """
+    return mounted(place, "-t", "tmpfs", "-o", f"size={size}", "tmpfs")
 
 
 def fill(place: Path) -> Path:

@@ -12,6 +12,8 @@ from typing import Any
 
 import psycopg
 
+from modeltrail.storage import Store
+
 
 @functools.cache
 def postgres_server() -> str:
@@ -43,6 +45,16 @@ def new_database(server: str, like: str = "template1") -> Iterator[str]:
     yield server.replace("/postgres?", f"/{name}?")
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
+
+
+@contextmanager
+def migrated_database(server: str) -> Iterator[str]:
+    """
+    Make a database that is ready for a trail, give its URL, drop it.
+    """
+    with new_database(server) as url:
+        Store.migrate(url)
+        yield url
 
 
 class OwnServer:

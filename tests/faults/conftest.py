@@ -6,9 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from postgres import new_database, postgres_server
-
-from modeltrail.storage import Store
+from postgres import migrated_database, postgres_server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -19,8 +17,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/calls.db"
         return
-    with new_database(postgres_server()) as url:
-        Store.migrate(url)
+    with migrated_database(postgres_server()) as url:
         yield url
 
 

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import socket
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Collection, Iterator, Mapping
@@ -17,13 +16,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-import psycopg
 from faults.nursery import Life
-from postgres import new_database, postgres_server
+from mishaps import locked
+from postgres import migrated_database, new_database, postgres_server
 from scenarios import ANSWERED
 
 import modeltrail
-from modeltrail.storage import Store
 from modeltrail.testing import Answer, LocalProvider, ProviderRequest
 
 TESTS = Path(__file__).parents[1]
@@ -65,24 +63,6 @@ class Ended(NamedTuple):
     response_ids: frozenset[str]
 
 
-@contextmanager
-def locked(url: str) -> Iterator[None]:
-    """
-    Keep everybody from storing calls.
-    """
-    if url.startswith("sqlite"):
-        path = url.removeprefix("sqlite:///")
-        with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as lock:
-            lock.execute("BEGIN IMMEDIATE")
-            yield
-            lock.execute("ROLLBACK")
-    else:
-        with psycopg.connect(url) as connection:
-            connection.execute("LOCK TABLE call IN ACCESS EXCLUSIVE MODE")
-            yield
-            connection.rollback()
-
-
 class Databases(ExitStack):
     """
     Makes trails that have no calls, as copies of one of each kind.
@@ -109,9 +89,7 @@ class Databases(ExitStack):
     def _make(self, kind: str) -> str:
         if kind == "sqlite":
             return f"sqlite:///{self._folder}/first.db"
-        url = self.enter_context(new_database(postgres_server()))
-        Store.migrate(url)
-        return url
+        return self.enter_context(migrated_database(postgres_server()))
 
 
 class Nursery:

@@ -3,7 +3,6 @@ More calls than the database takes: disk and memory keep their bounds, and all a
 """
 
 import json
-from pathlib import Path
 from time import sleep
 from typing import NamedTuple
 
@@ -98,7 +97,6 @@ def burst(url: str, times: int, limit: int, *, delay_ms: int = 0, lock_s: float 
         delay_ms: How much longer each batch takes.
         lock_s: How long the database is locked at least, None for not at all.
     """
-    path = Path(url.removeprefix("sqlite:///"))
     with child(CHILD, url, str(times), str(limit), str(delay_ms)) as process:
         assert process.stdout is not None
         assert process.stdin is not None
@@ -107,7 +105,7 @@ def burst(url: str, times: int, limit: int, *, delay_ms: int = 0, lock_s: float 
             process.stdin.write("\n\n")
             process.stdin.flush()
         else:
-            with locked(path):
+            with locked(url):
                 process.stdin.write("\n")
                 process.stdin.flush()
                 took = float(process.stdout.readline())

@@ -31,7 +31,7 @@ def test_writer_that_hangs_at_the_end_writes_to_no_file_of_ours(url: str, tmp_pa
     lock, thread = trail._background.spool._lock, trail._background.writer._thread
     host = tmp_path / "host"
     host.write_bytes(b"H" * 1000)
-    with locked(tmp_path / "calls.db"):
+    with locked(url):
         made = 0
         while not trail.health().drops:
             make_call(trail.recorder, str(made))
@@ -140,8 +140,7 @@ def test_call_after_the_end_does_not_wait_for_a_database(url: str, tmp_path: Pat
         assert process.stdout is not None
         assert process.stdin is not None
         assert process.stdout.readline() == "called\n"
-        trail_path = tmp_path / "calls.db"
-        with locked(trail_path):
+        with locked(url):
             # The first call may be stored already; the late one cannot be.
             process.communicate("\n", timeout=15)
     assert process.returncode == 0

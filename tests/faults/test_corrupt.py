@@ -4,13 +4,13 @@ An SQLite file that is damaged or taken away while a trail is open.
 
 import json
 import sqlite3
-import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from mishaps import run, small_disk
 from recording import make_call
 
 import modeltrail
@@ -137,19 +137,11 @@ def test_doctor_names_what_was_moved_aside(url: str) -> None:
     assert "calls.db.corrupt-2026" in found["replaced"].detail
 
 
-def run(*words: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(words, check=False, capture_output=True, text=True)
-
-
 def test_trail_is_read_where_nothing_can_be_written(url: str, tmp_path: Path) -> None:
     """A copy on a read-only disk is read as it is; with a journal beside it, only the remedy."""
     path = filled(url)
-    place = tmp_path / "frozen"
-    place.mkdir()
-    if run("mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(place)).returncode:
-        pytest.skip("mounting is not permitted here")
-    command = (sys.executable, "-m", "modeltrail", "--db", f"{place}/calls.db", "cost")
-    try:
+    with small_disk(tmp_path / "frozen", "8m") as place:
+        command = (sys.executable, "-m", "modeltrail", "--db", f"{place}/calls.db", "cost")
         (place / "calls.db").write_bytes(path.read_bytes())
         run("mount", "-o", "remount,ro", str(place))
         read = run(*command, "--format", "json")
@@ -157,8 +149,6 @@ def test_trail_is_read_where_nothing_can_be_written(url: str, tmp_path: Path) ->
         (place / "calls.db-wal").write_bytes(b"x" * 100)
         run("mount", "-o", "remount,ro", str(place))
         refused = run(*command)
-    finally:
-        run("umount", str(place))
     assert read.returncode == 0, read.stderr
     assert json.loads(read.stdout)["rows"][0]["calls"] == 100
     assert (refused.returncode, "copy both files" in refused.stderr) == (4, True), refused.stderr

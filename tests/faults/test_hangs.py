@@ -4,39 +4,17 @@ A database that is locked or hangs.
 
 import subprocess
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from time import monotonic
 
-import psycopg
 import pytest
 from mishaps import Caller, child, locked, tally, tally_after_the_next_open
-from postgres import OwnServer, new_database
+from postgres import OwnServer, migrated_database
 
 import modeltrail
-from modeltrail.storage import Store
 
 pytestmark = pytest.mark.fault
-
-
-def locked_database(url: str) -> AbstractContextManager[None]:
-    """
-    Lock the table of calls in either database.
-    """
-    if url.startswith("sqlite"):
-        return locked(Path(url.removeprefix("sqlite:///")))
-    return locked_table(url)
-
-
-@contextmanager
-def locked_table(url: str) -> Iterator[None]:
-    """
-    Hold a lock that lets nobody read or write.
-    """
-    with psycopg.connect(url) as connection:
-        connection.execute("LOCK TABLE call IN ACCESS EXCLUSIVE MODE")
-        yield
-        connection.rollback()
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +32,7 @@ def frozen_url(server: OwnServer) -> Iterator[str]:
     """
     Name an empty database on it.
     """
-    with new_database(server.url) as url:
-        Store.migrate(url)
+    with migrated_database(server.url) as url:
         yield url
 
 
@@ -64,7 +41,7 @@ def test_nobody_waits_for_a_lock(database: str) -> None:
     modeltrail.open(database).close()
     with modeltrail.open(database) as trail:
         caller = Caller(trail)
-        with locked_database(database):
+        with locked(database):
             caller.call(3000)  # these return before the lock is given back
             assert caller.ask() == "Eight."
             assert not trail.flush(0.5)
@@ -213,7 +190,7 @@ def test_event_loop_is_not_held_up(
     modeltrail.open(url).close()
 
     def hang() -> AbstractContextManager[None]:
-        return locked(tmp_path / "calls.db") if kind == "sqlite" else server.frozen()
+        return locked(url) if kind == "sqlite" else server.frozen()
 
     without, with_trail = [], []
     for _ in range(times):

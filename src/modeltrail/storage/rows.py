@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from modeltrail.capture import storable
-from modeltrail.ids import now_us
+from modeltrail.ids import now_us, uuid7
 from modeltrail.problems import Problems
 from modeltrail.record import CallRecord
 
@@ -123,12 +123,23 @@ def plain_value(value: object) -> object:
     return storable(value) if isinstance(value, str) else value
 
 
+def event_row(kind: str, detail: Mapping[str, Any], id: str | None = None) -> Row:
+    """
+    Return the row of the table `event` of something that happens now.
+
+    Args:
+        id: If it may be told more than once.
+    """
+    now = now_us()
+    text = msgspec.json.encode(detail, order="sorted").decode()
+    return (id or uuid7(now), now, kind, text)
+
+
 def created_event(key_id: str) -> Row:
     """
     Return a trail's first row of the table `event`, which says under which key it is.
     """
-    detail = msgspec.json.encode({"key_id": key_id}).decode()
-    return (CREATED_ID, now_us(), "trail-created", detail)
+    return event_row("trail-created", {"key_id": key_id}, CREATED_ID)
 
 
 def _fits(name: str, value: object) -> bool:

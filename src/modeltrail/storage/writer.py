@@ -215,6 +215,5 @@ class Writer:
         self._hopeless.add(orphan.origin)
 
     def _await(self, condition: Callable[[], bool], timeout: float | None) -> bool:
-        self._wake.set()
         with self._progress:
             return self._progress.wait_for(condition, timeout)
