@@ -3,6 +3,7 @@ One model call in flight.
 """
 
 from collections.abc import Mapping
+from contextvars import ContextVar
 from time import perf_counter_ns
 from typing import Any, Protocol
 from uuid import UUID
@@ -35,6 +36,10 @@ class Ending(Struct, frozen=True):
 
 
 Key = tuple[str, str | UUID]
+
+
+# The call of a framework that other frameworks may serve, in this context.
+_enclosing: ContextVar["Invocation | None"] = ContextVar("modeltrail_enclosing", default=None)
 
 
 class Book(Protocol):
@@ -145,6 +150,22 @@ class Invocation:
         """
         self._end("incomplete", response)
 
+    def enclose(self) -> None:
+        """
+        Take in the calls of other frameworks that begin in this context.
+
+        For a framework whose calls are made by another one: both tell of the
+        same call, which shall be one record. It ends with this call or with
+        its first piece: between pieces the application's own code runs.
+        """
+        _enclosing.set(self)
+
+    def is_entered_in(self, book: Book) -> bool:
+        """
+        Tell whether the call is entered in a book.
+        """
+        return self._book is book
+
     def lose(self) -> None:
         """
         End because no end was ever seen; the latency stays unknown.
@@ -185,3 +206,17 @@ class Invocation:
 
     def _elapsed_us(self) -> int:
         return (perf_counter_ns() - self._started_ns) // 1000
+
+
+def enclosing(framework: str, book: Book) -> Invocation | None:
+    """
+    Return the call of another framework that a call beginning here is part of.
+
+    Args:
+        framework: Whose call begins.
+        book: Where it would be entered; a call entered elsewhere takes nothing in.
+    """
+    call = _enclosing.get()
+    if call is None or call.ended or call.has_chunks or call.key[0] == framework:
+        return None
+    return call if call.is_entered_in(book) else None

@@ -167,6 +167,8 @@ def _read_rates(model_price: "ModelPrice") -> Rates | None:
 
 def _general(usage: Usage, model_price: "ModelPrice") -> Decimal | None:
     detail = usage.detail or {}
+    if detail.get("cache_creation_1h_input_tokens"):
+        return None  # its price is another one than that of the writes kept for 5 minutes
     counts = {
         "input_tokens": usage.input_tokens,
         "output_tokens": usage.output_tokens,

@@ -102,7 +102,7 @@ class Request(Struct, frozen=True, kw_only=True, omit_defaults=True):
     framework_version: str
     operation: Operation
     run_id: str | UUID
-    trace_id: str | None = None
+    trace_id: str | UUID | None = None
     parent_id: str | UUID | None = None
     provider: str | None = None
     request_model: str | None = None
@@ -132,6 +132,8 @@ class Response(Struct, frozen=True, kw_only=True, omit_defaults=True):
         refusal: The provider itself marked the answer as a refusal.
         cost_reported_nanousd: What the framework or the provider says that
             the call cost.
+        origin_id: The call that was paid for, if this one was served from a
+            cache.
         latency_us: How long the call took, if the framework measured it:
             its end may be announced late. Wins over our own measurement.
         time_to_first_chunk_us: The same for the first piece of a stream.
@@ -155,6 +157,7 @@ class Response(Struct, frozen=True, kw_only=True, omit_defaults=True):
     attempt: int | None = None
     is_fallback: bool | None = None
     cost_reported_nanousd: int | None = None
+    origin_id: str | None = None
     latency_us: int | None = None
     time_to_first_chunk_us: int | None = None
 

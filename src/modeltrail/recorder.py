@@ -5,12 +5,13 @@ Hands frames to a callable and knows nothing of where they go.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from modeltrail.capture import CapturePolicy
 from modeltrail.ids import now_us, uuid7
-from modeltrail.invocation import Ending, Invocation, Key
+from modeltrail.invocation import Ending, Invocation, Key, enclosing
+from modeltrail.joining import Joint
 from modeltrail.keys import Keys
 from modeltrail.plain import plain
 from modeltrail.problems import Problems
@@ -18,6 +19,14 @@ from modeltrail.record import Frame, FrameKind, Request, Sink
 from modeltrail.tell import Teller
 
 START, END = FrameKind.START, FrameKind.END
+
+# Calls in flight beyond which the oldest are given up: an application that makes so many
+# at once has long run out of something else, while one that leaks them must not grow.
+OPEN_LIMIT = 50_000
+# No model answers for so long: what is open still was never told to have ended.
+OPEN_AGE_US = 6 * 3600 * 1_000_000
+
+T = TypeVar("T")
 
 
 class Recorder:
@@ -35,6 +44,8 @@ class Recorder:
     Args:
         defaults: Tags for calls that have none of their own.
         clock_us: Microseconds UTC.
+        open_limit: How many calls may be open; beyond it the oldest are
+            recorded as `incomplete`, and their ends are not heard any more.
     """
 
     def __init__(
@@ -46,13 +57,18 @@ class Recorder:
         defaults: Mapping[str, Any] | None = None,
         problems: Problems | None = None,
         clock_us: Callable[[], int] = now_us,
+        open_limit: int = OPEN_LIMIT,
     ) -> None:
         self.sink = sink
         self.problems = problems or Problems()
         self._keys = keys
         self._teller = Teller(keys, policy, defaults or {}, self.problems.note)
         self._clock_us = clock_us
+        self._open_limit = open_limit
         self._open: dict[Key, Invocation] = {}
+        # Calls that are part of an open one.
+        self._inner: dict[Key, Invocation] = {}
+        self._shared: dict[Callable[[Recorder], Any], Any] = {}
         # Starts that could not be written: their ends say it all.
         self._unwritten: dict[str, Frame] = {}
 
@@ -63,8 +79,10 @@ class Recorder:
         Two handlers of one trail that hear of the same run thus make one record.
         """
         key = (request.framework, request.run_id)
-        if (known := self._open.get(key)) is not None:
+        if (known := self.find(*key)) is not None:
             return known
+        if (outer := enclosing(request.framework, self)) is not None:
+            return self._start_inner(outer, key)
         started_at_us = self._clock_us()
         call = Invocation(uuid7(started_at_us), started_at_us, key, self)
         told, facts, texts = self._teller.start(request)
@@ -74,13 +92,17 @@ class Recorder:
             self._unwritten[call.id] = frame
         # Not before: another thread that settles must not write the end before the start.
         self._open[key] = call
+        if len(self._open) > self._open_limit:
+            self._give_up_oldest()
         return call
 
     def find(self, framework: str, run_id: str | UUID) -> Invocation | None:
         """
         Return the open call of a framework's run, None if there is none.
         """
-        return self._open.get((framework, run_id))
+        key = (framework, run_id)
+        call = self._open.get(key)
+        return self._inner.get(key) if call is None and self._inner else call
 
     @property
     def open_calls(self) -> int:
@@ -93,16 +115,39 @@ class Recorder:
         """
         End every open call as `incomplete` and return how many there were.
         """
-        left = list(self._open.values())
-        for call in left:
-            call.lose()
-        return len(left)
+        self._inner.clear()
+        return self._lose(list(self._open.values()))
+
+    def give_up(self, age_us: int = OPEN_AGE_US) -> int:
+        """
+        End as `incomplete` the calls that have been open for too long.
+
+        Args:
+            age_us: Since when at least, microseconds.
+
+        Returns:
+            How many there were; they are counted as a problem, too.
+        """
+        latest = self._clock_us() - age_us
+        old = [call for call in list(self._open.values()) if call.started_at_us < latest]
+        return self._give_up(old)
+
+    def shared(self, make: Callable[["Recorder"], T]) -> T:
+        """
+        Return what the handlers of one framework share, made at the first request.
+
+        Args:
+            make: Makes it, such as its class; names it, too.
+        """
+        known = self._shared.get(make)
+        return cast(T, known if known is not None else self._shared.setdefault(make, make(self)))
 
     def forget(self) -> None:
         """
         Drop the open calls without a word: after a fork they are the parent's.
         """
         self._open.clear()
+        self._inner.clear()
         self._unwritten.clear()
 
     def ref(self, value: object) -> str:
@@ -138,6 +183,29 @@ class Recorder:
         Enter a fact that came after the end; called by the call itself.
         """
         self._send(Frame(FrameKind.AMEND, call.id, call.started_at_us, {}, columns))
+
+    def _start_inner(self, outer: Invocation, key: Key) -> Invocation:
+        joint = Joint(outer, self._send, lambda call: self._inner.pop(call.key, None))
+        call = Invocation(outer.id, outer.started_at_us, key, joint)
+        self._inner[key] = call
+        return call
+
+    def _give_up_oldest(self) -> None:
+        # A copy, since other threads begin and end calls meanwhile, and some more than need
+        # be, so that a leak pays for the copy once in many calls.
+        excess = len(self._open) - self._open_limit + self._open_limit // 64
+        self._give_up(list(self._open.values())[:excess])
+
+    def _give_up(self, calls: list[Invocation]) -> int:
+        if calls:
+            self.problems.note("call-given-up", times=len(calls))
+        return self._lose(calls)
+
+    @staticmethod
+    def _lose(calls: list[Invocation]) -> int:
+        for call in calls:
+            call.lose()
+        return len(calls)
 
     def _joined(self, start: Frame, end: Frame) -> Frame:
         told = plain(start.told, self.problems.note) | plain(end.told, self.problems.note)

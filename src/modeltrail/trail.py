@@ -295,7 +295,7 @@ class Trail:
             self._keys,
             self._problems,
             adopt_at_once=adopt_at_once,
-            tell=self._tell,
+            tell=self._each_minute,
         )
 
     def _first_in_child(self, frame: Frame) -> None:
@@ -316,6 +316,10 @@ class Trail:
             background.store_at_once if self._stored_at_exit else background.spool.append
         )
         self.recorder.sink(frame)
+
+    def _each_minute(self) -> None:
+        self.recorder.give_up()
+        self._tell()
 
     def _tell(self) -> None:
         """

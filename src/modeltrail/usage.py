@@ -6,6 +6,7 @@ function.
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -22,12 +23,15 @@ class Dialect(NamedTuple):
         fields: Key -> field of `Usage`; inclusive counts only.
         nested: Key of a part -> its keys -> field of `Usage`, or any other
             name for a figure that is kept in `usage_detail`.
+        added: Figure of `usage_detail` -> the field of `Usage` that it is a
+            part of and that does not contain it where the dialect reports it.
     """
 
     name: str
     marks: tuple[str, ...]
     fields: Mapping[str, str]
     nested: Mapping[str, Mapping[str, str]]
+    added: Mapping[str, str] = MappingProxyType({})
 
 
 # Both dialects count cached tokens within the input and reasoning within the output.
@@ -58,11 +62,18 @@ DIALECTS = (
                 "cache_read": "cache_read_input_tokens",
                 "cache_creation": "cache_creation_input_tokens",
                 "audio": "input_audio_tokens",
+                # Anthropic's writes by how long they are kept; `cache_creation` is 0 beside them.
+                "ephemeral_5m_input_tokens": "cache_creation_5m_input_tokens",
+                "ephemeral_1h_input_tokens": "cache_creation_1h_input_tokens",
             },
             "output_token_details": {
                 "reasoning": "reasoning_output_tokens",
                 "audio": "output_audio_tokens",
             },
+        },
+        added={
+            "cache_creation_5m_input_tokens": "cache_creation_input_tokens",
+            "cache_creation_1h_input_tokens": "cache_creation_input_tokens",
         },
     ),
 )
@@ -127,7 +138,13 @@ def _read(dialect: Dialect, reported: dict[str, Any]) -> Usage:
     detail = {name: count for name, count in figures.items() if name not in USAGE_COLUMNS}
     for name in detail:
         del figures[name]
+    for name, total in dialect.added.items():
+        if name in detail:
+            figures[total] = figures.get(total, 0) + detail[name]
     usage = Usage(**figures, detail=detail or None, source="provider")
+    if usage.input_tokens == 0:
+        # Every model reads something: gateways that do not know the input say 0.
+        usage = replace(usage, input_tokens=None, source="partial")
     return usage if is_consistent(usage) else replace(usage, source="partial")
 
 

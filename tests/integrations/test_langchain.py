@@ -4,6 +4,7 @@ What is particular to LangChain, through its real clients.
 
 import asyncio
 import copy
+import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import islice
@@ -220,7 +221,9 @@ def test_endpoint_of_the_environment_is_no_openai(
 def test_own_endpoint_takes_the_word_of_the_client() -> None:
     """A client that was not pointed elsewhere speaks to the company it is made for."""
     metadata = {"ls_provider": "openai", "ls_model_name": "gpt-4o"}
-    request = translate.request("chat", (), None, run_id=uuid4(), metadata=metadata)
+    request = translate.request(
+        "chat", [], None, run_id=uuid4(), place=(None, uuid4()), metadata=metadata
+    )
     assert (request.provider, request.request_model) == ("openai", "gpt-4o")
 
 
@@ -248,7 +251,9 @@ def test_parts_of_messages(model: ChatOpenAI, captured: CapturedTrail) -> None:
     model.invoke(messages)
     (record,) = captured.records
     arguments = r'{"name":"look","arguments":"{\"at\":\"é\"}"}'
-    texts = ("Be brief.", "What is it?", "[image_url]", arguments, "a dot")
+    url = picture["image_url"]["url"].encode()
+    mark = f"[image_url sha256:{hashlib.sha256(url).hexdigest()} {len(url)} bytes]"
+    texts = ("Be brief.", "What is it?", mark, arguments, "a dot")
     assert record.input_chars == sum(map(len, texts))
     assert record.prompt_digest is not None
     assert messages == before

@@ -158,10 +158,12 @@ class Assembly:
         if draft is None:
             draft = Draft(frame.id, frame.started_at_us, position, {}, [])
         draft.columns.update(columns)
+        for late in draft.amended:  # told before the end, by someone who knew better
+            draft.columns.update(late.columns)
         self._held[frame.id] = (self._clock(), draft)
 
     def _amend(self, frame: Frame, position: Position) -> None:
-        columns = dict(frame.facts)
+        columns = self._describe(frame)
         why = columns.pop("why", None)
         late = Late(frame.id, frame.started_at_us, position, columns, why)
         held = self._held.get(frame.id)

@@ -2,12 +2,14 @@
 Record every model call of a LangChain application in a modeltrail.
 
 Example:
-    trail = modeltrail.open("sqlite:///calls.db")
-    model.invoke("hi", config={"callbacks": [TrailCallbackHandler(trail)]})
+    install(modeltrail.open("sqlite:///calls.db"))
+    model.invoke("hi")
 """
 
+from modeltrail_langchain.embeddings import recorded
+from modeltrail_langchain.everywhere import install, uninstall
 from modeltrail_langchain.handler import TrailCallbackHandler
 
 __version__ = "0.1.0"
 
-__all__ = ["TrailCallbackHandler", "__version__"]
+__all__ = ["TrailCallbackHandler", "__version__", "install", "recorded", "uninstall"]

@@ -1,27 +1,29 @@
 """
-LangChain's events, forwarded to the trail.
+LangChain's events of model calls, forwarded to the trail.
 """
 
 from collections.abc import Sequence
 from typing import Any, Self
 from uuid import UUID
 
-from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import LLMResult
 
 from modeltrail.integration import HasRecorder, Invocation, error_code, guarded
-from modeltrail_langchain import translate
-from modeltrail_langchain.open_calls import OpenCalls
-from modeltrail_langchain.translate import FRAMEWORK, Serialized
+from modeltrail_langchain import copies, translate
+from modeltrail_langchain.answers import asks_for_schema
+from modeltrail_langchain.chains import ChainCallbackHandler
+from modeltrail_langchain.messages import chat_messages, text_messages
+from modeltrail_langchain.translate import Serialized
 
 
-class TrailCallbackHandler(BaseCallbackHandler):
+class TrailCallbackHandler(ChainCallbackHandler):
     """
     Records every model call in a trail.
 
-    Hand it to a model, a chain or a graph, or to a single call. It never
-    raises, does no I/O, and may be shared by all threads and tasks.
+    Hand it to a model, a chain or a graph, or to a single call; `install`
+    records all of them. It never raises, does no I/O, and may be shared by all
+    threads and tasks. Copies of it record in the same trail.
 
     Example:
         handler = TrailCallbackHandler(modeltrail.open("sqlite:///calls.db"))
@@ -35,15 +37,11 @@ class TrailCallbackHandler(BaseCallbackHandler):
     run_inline = True
     raise_error = False
 
-    ignore_chain = True
-    ignore_agent = True
-    ignore_retriever = True
-    ignore_retry = True
-    ignore_custom_event = True
+    ignore_chat_model = False
+    ignore_llm = False
 
     def __init__(self, trail: HasRecorder) -> None:
-        self._recorder = trail.recorder
-        self._calls = OpenCalls(trail.recorder)
+        self._attach(trail.recorder)
 
     @guarded
     def on_chat_model_start(
@@ -53,25 +51,39 @@ class TrailCallbackHandler(BaseCallbackHandler):
         messages: Sequence[Sequence[BaseMessage]],
         *,
         run_id: UUID,
+        parent_run_id: UUID | None = None,
         **event: Any,
     ) -> None:
         """
         Begin a call of a chat model.
         """
-        asked = translate.chat_messages(messages)
-        request = translate.request("chat", asked, serialized, run_id=run_id, **event)
-        self._calls.begin(run_id, self._recorder.start(request))
+        if self._find(run_id) is None:
+            asked, place = chat_messages(messages), self._places.of(run_id, parent_run_id)
+            request = translate.request(
+                "chat", asked, serialized, run_id=run_id, place=place, **event
+            )
+            self._begin(run_id, request, has_schema=asks_for_schema(event.get("options")))
 
     @guarded
     def on_llm_start(
-        self, /, serialized: Serialized, prompts: Sequence[str], *, run_id: UUID, **event: Any
+        self,
+        /,
+        serialized: Serialized,
+        prompts: Sequence[str],
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        **event: Any,
     ) -> None:
         """
         Begin a call of a text completion model.
         """
-        asked = translate.text_messages(prompts)
-        request = translate.request("text_completion", asked, serialized, run_id=run_id, **event)
-        self._calls.begin(run_id, self._recorder.start(request))
+        if self._find(run_id) is None:
+            asked, place = text_messages(prompts), self._places.of(run_id, parent_run_id)
+            request = translate.request(
+                "text_completion", asked, serialized, run_id=run_id, place=place, **event
+            )
+            self._begin(run_id, request)
 
     def on_llm_new_token(
         self, /, token: str | Sequence[Any], *, run_id: UUID, chunk: object = None, **_: Any
@@ -85,16 +97,17 @@ class TrailCallbackHandler(BaseCallbackHandler):
             self._note_piece(run_id, token, chunk)
 
     @guarded
-    def on_llm_end(self, /, response: LLMResult, *, run_id: UUID, **_: Any) -> None:
+    def on_llm_end(
+        self, /, response: LLMResult, *, run_id: UUID, parent_run_id: UUID | None = None, **_: Any
+    ) -> None:
         """
         End a call well.
         """
+        has_schema = self._calls.has_schema(run_id)
         if (call := self._end(run_id)) is None:
             return
         try:
-            answer = translate.response(response, run_id, streaming=call.has_chunks)
-            whole = answer.finish_reasons or not answer.streaming
-            (call.stop if whole else call.leave_incomplete)(answer)
+            self._stop(call, response, run_id, has_schema, in_chain=parent_run_id is not None)
         finally:
             call.leave_incomplete()  # only if the answer could not be read
 
@@ -126,16 +139,25 @@ class TrailCallbackHandler(BaseCallbackHandler):
         # A copied model, chain or config goes on recording in the same trail.
         return self
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return copies.reduced(self)
+
+    def _stop(
+        self, call: Invocation, result: LLMResult, run_id: UUID, has_schema: bool, *, in_chain: bool
+    ) -> None:
+        message_id = translate.message_id(result)
+        paid_by = self._answers.paid_for(message_id)
+        answer = translate.response(result, run_id, streaming=call.has_chunks, paid_by=paid_by)
+        whole = answer.finish_reasons or not answer.streaming
+        (call.stop if whole else call.leave_incomplete)(answer)
+        if message_id is not None and not answer.cache_hit:
+            self._answers.pay(message_id, call)
+        if message_id is not None and in_chain:
+            self._answers.give(message_id, call, has_schema=has_schema)
+
     @guarded
     def _note_piece(self, run_id: UUID, token: str | Sequence[Any], chunk: object) -> None:
         has_content = translate.has_content(token, chunk)
         self._calls.note_piece(run_id, has_content=has_content)
         if has_content and (call := self._find(run_id)) is not None:
             call.first_chunk()
-
-    def _find(self, run_id: UUID) -> Invocation | None:
-        return self._recorder.find(FRAMEWORK, run_id)
-
-    def _end(self, run_id: UUID) -> Invocation | None:
-        self._calls.end(run_id)
-        return self._find(run_id)

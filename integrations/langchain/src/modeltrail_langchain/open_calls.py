@@ -47,15 +47,21 @@ class OpenCalls:
         self._recorder = recorder
         self._watches: dict[UUID, Watch] = {}
         self.waiting: set[UUID] = set()
+        self._with_schema: set[UUID] = set()
 
     def __len__(self) -> int:
-        return len(self._watches.keys() | self.waiting)
+        return len(self._watches.keys() | self.waiting | self._with_schema)
 
-    def begin(self, run_id: UUID, call: Invocation) -> None:
+    def begin(self, run_id: UUID, call: Invocation, *, has_schema: bool = False) -> None:
         """
         Remember a call, and the current task if there is one.
+
+        Args:
+            has_schema: It asks for an answer of a certain shape.
         """
         self.waiting.add(run_id)
+        if has_schema:
+            self._with_schema.add(run_id)
         if len(self.waiting) > self._recorder.open_calls:
             self._forget_settled()
         if (task := _current_task()) is not None and run_id not in self._watches:
@@ -75,11 +81,18 @@ class OpenCalls:
         if has_content:
             self.waiting.discard(run_id)
 
+    def has_schema(self, run_id: UUID) -> bool:
+        """
+        Tell whether a call in flight asks for an answer of a certain shape.
+        """
+        return run_id in self._with_schema
+
     def end(self, run_id: UUID) -> None:
         """
         Forget a call that has ended, so that a long task gathers nothing.
         """
         self.waiting.discard(run_id)
+        self._with_schema.discard(run_id)
         if self._watches and (watch := self._watches.pop(run_id, None)) is not None:
             watch.task.remove_done_callback(watch.on_done)
 
@@ -87,7 +100,7 @@ class OpenCalls:
         # Calls that were ended by the trail because LangChain never told of their end.
         for run_id in list(self.waiting):
             if self._recorder.find(FRAMEWORK, run_id) is None:
-                self.waiting.discard(run_id)
+                self.end(run_id)
 
     @guarded
     def _task_done(self, run_id: UUID, call: Invocation, task: Task) -> None:
@@ -96,6 +109,7 @@ class OpenCalls:
         # piece, and it announces its own end.
         if task.cancelled() or not watch.is_streamed:
             self.waiting.discard(run_id)
+            self._with_schema.discard(run_id)
             call.cancel(Response(streaming=watch.is_streamed))
 
 

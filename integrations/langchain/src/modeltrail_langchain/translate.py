@@ -6,7 +6,6 @@ is kept or changed. It must happen inside the callback, since LangChain itself
 changes a generation later, when its response cache serves it again.
 """
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -14,7 +13,7 @@ from importlib.metadata import version
 from typing import Any
 from uuid import UUID
 
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ChatMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import (
     ChatGeneration,
     ChatGenerationChunk,
@@ -30,19 +29,21 @@ from modeltrail.integration import (
     provider_at,
     tags_from_metadata,
 )
+from modeltrail_langchain.messages import Messages, tool_calls
 from modeltrail_langchain.tables import (
+    ECHOES,
+    ENDPOINTS,
     FINISH_REASONS,
     PLACES,
+    PROVIDERS,
     RESPONSE_FIELDS,
     RETRY,
-    ROLES,
 )
 
 FRAMEWORK = "langchain"
 VERSION = version("langchain-core")
 
 Serialized = Mapping[str, Any] | None
-Messages = list[tuple[str, str]]
 NOTHING: Mapping[str, Any] = {}
 
 
@@ -52,7 +53,7 @@ def request(
     serialized: Serialized,
     *,
     run_id: UUID,
-    parent_run_id: UUID | None = None,
+    place: tuple[UUID | None, UUID],
     tags: Sequence[str] | None = None,
     metadata: Mapping[str, Any] | None = None,
     invocation_params: Mapping[str, Any] | None = None,
@@ -60,7 +61,11 @@ def request(
 ) -> Request:
     """
     Translate the start of a call.
+
+    Args:
+        place: Its parent and its trace.
     """
+    parent_id, trace_id = place
     facts, parameters = metadata or NOTHING, invocation_params or NOTHING
     word = facts.get("ls_provider")
     return Request(
@@ -68,8 +73,9 @@ def request(
         framework_version=VERSION,
         operation=operation,
         run_id=run_id,
-        parent_id=parent_run_id,
-        provider=provider_at(_endpoint(serialized, word), word),
+        trace_id=trace_id,
+        parent_id=parent_id,
+        provider=provider_at(_endpoint(serialized, word), _company(word)),
         request_model=_model(parameters, facts),
         attempt=_attempt(tags) if tags else None,
         parameters=parameters,
@@ -78,24 +84,6 @@ def request(
         tags=_tags(facts),
         default_tags=_default_tags(facts),
     )
-
-
-def chat_messages(batches: Sequence[Sequence[BaseMessage]]) -> Messages:
-    """
-    Copy the messages of a chat: one pair for each part and each tool call.
-    """
-    pairs: Messages = []
-    for batch in batches:
-        for message in batch:
-            _add_pairs(pairs, message)
-    return pairs
-
-
-def text_messages(prompts: Sequence[str]) -> Messages:
-    """
-    Copy the prompt of a text completion.
-    """
-    return [("user", prompt) for prompt in prompts]
 
 
 def has_content(token: str | Sequence[Any], chunk: object) -> bool:
@@ -110,12 +98,15 @@ def has_content(token: str | Sequence[Any], chunk: object) -> bool:
     return any(part.get("text", part) if isinstance(part, Mapping) else part for part in token)
 
 
-def response(result: LLMResult, run_id: UUID, *, streaming: bool) -> Response:
+def response(
+    result: LLMResult, run_id: UUID, *, streaming: bool, paid_by: str | None = None
+) -> Response:
     """
     Translate the answer to a call.
 
     Args:
         streaming: Pieces of it were seen before.
+        paid_by: The call that gave this answer first, if there was another one.
     """
     candidates = result.generations[0] if result.generations else []
     messages = _messages(candidates)
@@ -127,6 +118,7 @@ def response(result: LLMResult, run_id: UUID, *, streaming: bool) -> Response:
         usage=usage,
         usage_source="cache" if is_hit else None,
         cache_hit=is_hit or None,
+        origin_id=paid_by if is_hit else None,
         streaming=streaming or any(map(_is_chunk, map(type, candidates))),
     )
 
@@ -146,22 +138,38 @@ def partial_response(result: LLMResult | None, *, streaming: bool) -> Response:
     if result is None or not arrived:
         return Response(provider_request_id=request_id, streaming=streaming)
     messages = _messages(arrived)
+    content, usage = _content(arrived, messages), _usage(result, messages)
     return Response(
         **_facts(result, messages),
-        **_content(arrived, messages),
-        usage=_usage(result, messages),
+        **content,
+        usage=usage,
+        # Usage is the last that comes: before the end of the answer it is a count on the way.
+        usage_source="partial" if usage and not content["finish_reasons"] else None,
         provider_request_id=request_id,
         streaming=True,
     )
 
 
+def message_id(result: LLMResult) -> str | None:
+    """
+    Return the id of an answer's message, None if it has none.
+    """
+    messages = _messages(result.generations[0][:1]) if result.generations else ()
+    return messages[0].id if messages else None
+
+
+def _company(word: str | None) -> str | None:
+    return None if word is None else PROVIDERS.get(word, word)
+
+
 def _endpoint(serialized: Serialized, word: str | None) -> str | None:
+    if word is None or (known := ENDPOINTS.get(word)) is None:
+        return None
+    argument, variables = known
     made_with = (serialized or NOTHING).get("kwargs") or NOTHING
-    base_url: str | None = made_with.get("openai_api_base")
-    if base_url is None and word == "openai":
-        # The openai client obeys it without LangChain's knowledge.
-        return os.environ.get("OPENAI_BASE_URL")
-    return base_url
+    if (base_url := made_with.get(argument)) is not None:
+        return str(base_url)
+    return next(filter(None, map(os.environ.get, variables)), None)
 
 
 def _model(parameters: Mapping[str, Any], facts: Mapping[str, Any]) -> str | None:
@@ -191,42 +199,6 @@ def _default_tags(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {} if thread is None else {"session": str(thread)}
 
 
-def _add_pairs(pairs: Messages, message: BaseMessage) -> None:
-    role = message.type
-    if role not in ROLES and isinstance(message, ChatMessage):
-        role = message.role
-    role = ROLES.get(role, role)
-    content = message.content
-    if isinstance(content, str):
-        pairs.append((role, content))
-    else:
-        pairs.extend([(role, _part_text(part)) for part in content])
-    if role == "assistant":
-        for name, arguments in _tool_calls(message):
-            pairs.append((role, _json({"name": name, "arguments": arguments})))
-
-
-def _part_text(part: object) -> str:
-    if isinstance(part, str):
-        return part
-    if not isinstance(part, Mapping):
-        return "[part]"
-    kind = part.get("type", "text")
-    return str(part.get("text", "")) if kind == "text" else f"[{kind}]"
-
-
-def _tool_calls(message: BaseMessage) -> list[tuple[str, str]]:
-    if not isinstance(message, AIMessage):
-        return []
-    calls = [(call["name"], _json(call["args"])) for call in message.tool_calls]
-    invalid = [(call["name"] or "", call["args"] or "") for call in message.invalid_tool_calls]
-    return calls + invalid
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
-
-
 def _has_tool_call(chunk: object) -> bool:
     return (
         isinstance(chunk, ChatGenerationChunk)
@@ -246,9 +218,14 @@ def _messages(candidates: Sequence[Generation]) -> list[BaseMessage]:
 
 
 def _facts(result: LLMResult, messages: Sequence[BaseMessage]) -> dict[str, Any]:
-    facts = _facts_in(messages[0].response_metadata) if messages else {}
+    told = messages[0].response_metadata if messages else NOTHING
+    facts = _facts_in(told)
     if result.llm_output:
         facts |= _facts_in(result.llm_output)
+    if told.get("model_provider") in ECHOES:
+        facts.pop("response_model", None)
+    if cost := told.get("response_cost"):  # LiteLLM says 0.0 where it does not know
+        facts["cost_reported_nanousd"] = round(cost * 1e9)
     return facts
 
 
@@ -264,7 +241,7 @@ def _content(candidates: Sequence[Generation], messages: Sequence[BaseMessage]) 
     refusals = [text for each in messages if (text := each.additional_kwargs.get("refusal"))]
     return {
         "text": "\n".join([each.text for each in candidates if each.text] or refusals),
-        "tool_calls": [call for each in messages for call in _tool_calls(each)],
+        "tool_calls": [call for each in messages for call in tool_calls(each)],
         "refusal": bool(refusals),
         "finish_reasons": [reason for each in candidates if (reason := _finish_reason(each))],
     }
