@@ -89,6 +89,13 @@ def test_chat_reports_usage_with_its_details(
     assert usage.completion_tokens_details.reasoning_tokens == 40
 
 
+def test_chat_reports_cache_writes_if_told(provider: LocalProvider, client: openai.OpenAI) -> None:
+    """OpenAI knows one figure for cache writes, whatever the cache's lifetime."""
+    provider.script(Answer(cache_write_5m_tokens=3, cache_write_1h_tokens=4), Answer())
+    assert ask(client).usage.prompt_tokens_details.cache_write_tokens == 7
+    assert ask(client).usage.prompt_tokens_details.cache_write_tokens is None
+
+
 def test_usage_can_be_left_out(provider: LocalProvider, client: openai.OpenAI) -> None:
     """A provider that reports no usage, or no details, can be played."""
     provider.script(Answer(usage=False), Answer(cached_tokens=None, reasoning_tokens=None))
@@ -428,13 +435,15 @@ def test_a_broken_callable_is_told_to_the_client(answers: Any) -> None:
     "wrong",
     [
         {"cached_tokens": 15, "input_tokens": 14},
+        {"cached_tokens": 5, "cache_write_5m_tokens": 5, "cache_write_1h_tokens": 5},
         {"reasoning_tokens": 8, "output_tokens": 7},
         {"chunks": 0},
+        {"stream_input_usage": "middle"},
     ],
 )
 def test_impossible_answers_are_refused(wrong: dict[str, Any]) -> None:
     """An answer that no provider could give cannot be built."""
-    with pytest.raises(ValueError, match=r"cannot exceed|at least"):
+    with pytest.raises(ValueError, match=r"cannot exceed|at least|one of"):
         Answer(**wrong)
 
 

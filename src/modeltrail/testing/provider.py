@@ -9,7 +9,7 @@ from collections import deque
 from types import TracebackType
 from typing import Self
 
-from . import provider_openai
+from . import provider_anthropic, provider_openai
 from .provider_exchange import Exchange
 from .provider_http import Connection, Server
 from .provider_log import RequestLog
@@ -37,7 +37,10 @@ __all__ = [
 ]
 
 # A further protocol adds its own table here.
-ROUTES: Routes = {**provider_openai.ROUTES}
+ROUTES: Routes = {
+    **provider_openai.ROUTES,
+    **provider_anthropic.ROUTES,
+}
 
 UNKNOWN = WireFormat(provider_openai.models, provider_openai.error, is_model_call=False)
 
@@ -51,7 +54,10 @@ def default_answers(_request: ProviderRequest) -> Answer:
 
 class LocalProvider:
     """
-    An OpenAI-compatible server on 127.0.0.1, so that real clients can be tested offline.
+    A server on 127.0.0.1 that speaks OpenAI's and Anthropic's protocols, for offline tests.
+
+    OpenAI's clients are pointed at `base_url` (chat and text completions,
+    embeddings), Anthropic's at `anthropic_url` (messages).
 
     Scripted steps are used first, one per model call in the order of arrival; then the callable
     is asked, on the thread of the client's connection and for many requests at once.
@@ -134,12 +140,22 @@ class LocalProvider:
     @property
     def base_url(self) -> str:
         """
-        What a client takes as its base URL, ``/v1`` included.
+        What an OpenAI client takes as its base URL, ``/v1`` included.
 
         Raises:
             RuntimeError: The provider is not running.
         """
-        return f"http://127.0.0.1:{self.port}/v1"
+        return f"{self.anthropic_url}/v1"
+
+    @property
+    def anthropic_url(self) -> str:
+        """
+        What an Anthropic client takes as its base URL, without ``/v1``.
+
+        Raises:
+            RuntimeError: The provider is not running.
+        """
+        return f"http://127.0.0.1:{self.port}"
 
     def script(self, *steps: Step) -> None:
         """

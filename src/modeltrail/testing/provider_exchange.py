@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from .provider_http import Connection
 from .provider_log import RequestLog
 from .provider_types import Answer, Fault, ProviderRequest, Step
-from .provider_wire import Event, Events, WireFormat, encode, until
+from .provider_wire import Event, Stream, WireFormat, encode, until
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,15 @@ class Exchange:
     def _answer(self, answer: Answer) -> None:
         self._note(answer=answer, request_id=answer.request_id)
         self.connection.pause(answer.delay)
-        if self.wire.events is not None and self.request.stream:
-            self._send_stream(answer, self.wire.events)
-        else:
+        if self._stream is None:
             self._send_whole(answer)
+        else:
+            events = until(self._stream.events(self.request, answer), answer.truncate_after)
+            self._send_stream(answer, _timed(answer, events))
+
+    @property
+    def _stream(self) -> Stream | None:
+        return self.wire.stream if self.request.stream else None
 
     def _send_whole(self, answer: Answer) -> None:
         body = encode(self.wire.whole(self.request, answer))
@@ -62,8 +67,7 @@ class Exchange:
         self._note(status=200, finished=True)
         self.connection.send_body(200, self._headers(answer.request_id), body)
 
-    def _send_stream(self, answer: Answer, events: Events) -> None:
-        timed = _timed(answer, until(events(self.request, answer), answer.truncate_after))
+    def _send_stream(self, answer: Answer, timed: list[tuple[float, bytes]]) -> None:
         wait, last = timed.pop() if timed else (0.0, b"")
         self._begin_stream(answer, timed)
         self.connection.pause(wait)
@@ -84,23 +88,33 @@ class Exchange:
             self.connection.pause(fault.hang)
         elif fault.drop_after is not None:
             self._drop(fault, fault.drop_after)
+        elif fault.error_after is not None and self._stream is not None:
+            self._break_off(fault, fault.error_after, self._stream)
         else:
             self._refuse(fault)
 
     def _drop(self, fault: Fault, pieces: int) -> None:
-        answer = self._complete(fault.answer)
-        if self.wire.events is not None and self.request.stream:
-            self._note(request_id=answer.request_id)
-            self.connection.pause(answer.delay)
-            events = until(self.wire.events(self.request, answer), pieces)
+        if self._stream is not None:
+            answer, events = self._half(fault, pieces, self._stream)
             self._begin_stream(answer, _timed(answer, events))
         self.connection.reset()
+
+    def _break_off(self, fault: Fault, pieces: int, stream: Stream) -> None:
+        answer, events = self._half(fault, pieces, stream)
+        error = stream.error(fault, answer, len(events))
+        self._send_stream(answer, [*_timed(answer, events), (0.0, error)])
+
+    def _half(self, fault: Fault, pieces: int, stream: Stream) -> tuple[Answer, list[Event]]:
+        answer = self._complete(fault.answer)
+        self._note(request_id=answer.request_id)
+        self.connection.pause(answer.delay)
+        return answer, list(until(stream.events(self.request, answer), pieces))
 
     def _refuse(self, fault: Fault) -> None:
         told = {name.lower(): value for name, value in fault.headers.items()}
         headers = self._headers(_new_id("req_")) | told
-        body = encode(self.wire.error(fault))
         request_id = headers[self.wire.request_id_header]
+        body = encode(self.wire.error(fault, request_id))
         self._note(status=fault.status, finished=True, request_id=request_id)
         self.connection.send_body(fault.status, headers, body)
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .provider_types import Answer, Fault, Json, ProviderRequest
-from .provider_wire import Event, Part, Routes, WireFormat, encode, split, sse
+from .provider_wire import Event, Part, Routes, Stream, WireFormat, encode, reported, split, sse
 
 MODEL_IDS = ("gpt-4o-mini", "text-embedding-3-small")
 
@@ -26,9 +26,9 @@ ERRORS: dict[int, tuple[str, str | None]] = {
 }
 
 
-def error(fault: Fault) -> Json:
+def error(fault: Fault, _request_id: str = "") -> Json:
     """
-    Build the error body of OpenAI's API.
+    Build the error body of OpenAI's API, which does not repeat the request id.
     """
     server_side = fault.status >= 500
     usual = ("server_error" if server_side else "invalid_request_error", None)
@@ -43,6 +43,13 @@ def error(fault: Fault) -> Json:
     }
 
 
+def error_event(fault: Fault, _answer: Answer, _before: int) -> bytes:
+    """
+    Frame an error within a stream: a chunk that holds an error body. No ``[DONE]`` follows.
+    """
+    return sse(encode(error(fault)))
+
+
 def usage_of(answer: Answer) -> Json:
     """
     Build the usage of a completion: cached and reasoning tokens lie within their totals.
@@ -52,11 +59,19 @@ def usage_of(answer: Answer) -> Json:
         "completion_tokens": answer.output_tokens,
         "total_tokens": answer.input_tokens + answer.output_tokens,
     }
-    if answer.cached_tokens is not None:
-        usage["prompt_tokens_details"] = {"cached_tokens": answer.cached_tokens}
+    if cache := cache_details(answer):
+        usage["prompt_tokens_details"] = cache
     if answer.reasoning_tokens is not None:
         usage["completion_tokens_details"] = {"reasoning_tokens": answer.reasoning_tokens}
     return usage
+
+
+def cache_details(answer: Answer) -> Json:
+    """
+    Build what is told of cached input tokens: reads and writes, as far as they are reported.
+    """
+    written = answer.cache_write_tokens
+    return reported({"cached_tokens": answer.cached_tokens, "cache_write_tokens": written})
 
 
 def _head(answer: Answer, kind: str) -> Json:
@@ -204,8 +219,12 @@ def models(_request: ProviderRequest, _answer: Answer) -> Json:
 
 
 ROUTES: Routes = {
-    ("POST", "/v1/chat/completions"): WireFormat(chat, error, chat_events, "chatcmpl-"),
-    ("POST", "/v1/completions"): WireFormat(completion, error, completion_events, "cmpl-"),
+    ("POST", "/v1/chat/completions"): WireFormat(
+        chat, error, Stream(chat_events, error_event), "chatcmpl-"
+    ),
+    ("POST", "/v1/completions"): WireFormat(
+        completion, error, Stream(completion_events, error_event), "cmpl-"
+    ),
     ("POST", "/v1/embeddings"): WireFormat(embeddings, error, id_prefix="embd-"),
     ("GET", "/v1/models"): WireFormat(models, error, is_model_call=False),
 }

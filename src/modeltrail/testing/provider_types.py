@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 Json: TypeAlias = dict[str, Any]
+InputUsagePlace: TypeAlias = Literal["both", "start", "end", "nowhere"]
 
 DEFAULT_TEXT = "The capital of France is Paris."
 
@@ -42,12 +43,21 @@ class Answer:
         model: The model that claims to have answered; ``None`` means the one asked for.
         tool_calls: Pairs of name and JSON arguments.
         finish_reason: ``None`` means ``tool_calls`` if there are any, else ``stop``.
-        refusal: The text of a refusal, sent in its own field.
+        refusal: The text of a refusal, sent in its own field where the protocol has one.
+        reasoning: The text of the model's reasoning, sent before the answer; ``None`` means none.
+            OpenAI's chat completions have no field for it.
         input_tokens: All input tokens, the cached ones included.
         output_tokens: All output tokens, those of reasoning included.
         cached_tokens: Input tokens read from a cache; ``None`` means not reported.
+        cache_write_5m_tokens: Input tokens written to a cache that lives for five minutes; ``None``
+            means not reported.
+        cache_write_1h_tokens: Input tokens written to a cache that lives for an hour; ``None``
+            means not reported.
         reasoning_tokens: Output tokens spent on reasoning; ``None`` means not reported.
         usage: Whether usage is reported at all.
+        stream_input_usage: Where a stream of Anthropic's protocol reports the input: at ``both``
+            ends, as the API does; only at the ``start``, as it once did; only at the ``end`` or
+            ``nowhere``, as some gateways do, which say 0 at the start.
         system_fingerprint: The fingerprint of the backend.
         service_tier: The tier that served the request.
         response_id: The id of the response; ``None`` means a new unique one.
@@ -67,11 +77,15 @@ class Answer:
     tool_calls: tuple[tuple[str, str], ...] = ()
     finish_reason: str | None = None
     refusal: str | None = None
+    reasoning: str | None = None
     input_tokens: int = 14
     output_tokens: int = 7
     cached_tokens: int | None = 0
+    cache_write_5m_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
     reasoning_tokens: int | None = 0
     usage: bool = True
+    stream_input_usage: InputUsagePlace = "both"
     system_fingerprint: str | None = None
     service_tier: str | None = None
     response_id: str | None = None
@@ -86,14 +100,17 @@ class Answer:
         """
         Refuse usage that no provider could report.
         """
-        if (self.cached_tokens or 0) > self.input_tokens:
-            msg = "cached_tokens are part of input_tokens and cannot exceed them"
+        if self.uncached_tokens < 0:
+            msg = "cached_tokens and cache writes are part of input_tokens and cannot exceed them"
             raise ValueError(msg)
         if (self.reasoning_tokens or 0) > self.output_tokens:
             msg = "reasoning_tokens are part of output_tokens and cannot exceed them"
             raise ValueError(msg)
         if self.chunks < 1:
             msg = "chunks must be at least 1"
+            raise ValueError(msg)
+        if self.stream_input_usage not in get_args(InputUsagePlace):
+            msg = f"stream_input_usage must be one of {get_args(InputUsagePlace)}"
             raise ValueError(msg)
 
     @property
@@ -104,6 +121,22 @@ class Answer:
         if self.text is None and not self.tool_calls and self.refusal is None:
             return DEFAULT_TEXT
         return self.text
+
+    @property
+    def cache_write_tokens(self) -> int | None:
+        """
+        All input tokens written to a cache, ``None`` if not reported.
+        """
+        written = (self.cache_write_5m_tokens, self.cache_write_1h_tokens)
+        told = [tokens for tokens in written if tokens is not None]
+        return sum(told) if told else None
+
+    @property
+    def uncached_tokens(self) -> int:
+        """
+        The input tokens that were neither read from a cache nor written to one.
+        """
+        return self.input_tokens - (self.cached_tokens or 0) - (self.cache_write_tokens or 0)
 
     @property
     def ending(self) -> str:
@@ -119,19 +152,22 @@ class Fault:
     How the provider fails on one request.
 
     By default it answers with an HTTP error. With `hang` it accepts and stays silent, with
-    `drop_after` it resets the connection.
+    `drop_after` it resets the connection, with `error_after` it says within a stream what failed.
 
     Args:
         status: The HTTP status.
         type: The type in the error body; ``None`` means the usual one of this status.
         code: The code in the error body; ``None`` means the usual one of this status.
         message: The message in the error body.
-        headers: Further response headers, such as ``retry-after``.
+        headers: Further headers of an HTTP error, such as ``retry-after``.
         hang: Say nothing for so many seconds, then close. Ends early when the client leaves or
             the server stops.
         drop_after: Reset the connection after so many pieces of a stream. A request that does
             not stream is reset before its first byte.
-        answer: What is streamed until `drop_after`.
+        error_after: Send the protocol's own error within the stream after so many pieces, and end
+            it properly. The stream's HTTP status is 200; `status`, `type`, `code` and `message` say
+            what the error is. A request that does not stream gets an HTTP error.
+        answer: What is streamed until `drop_after` or `error_after`.
     """
 
     status: int = 500
@@ -141,6 +177,7 @@ class Fault:
     headers: Mapping[str, str] = field(default_factory=dict)
     hang: float | None = None
     drop_after: int | None = None
+    error_after: int | None = None
     answer: Answer = field(default_factory=Answer)
 
 

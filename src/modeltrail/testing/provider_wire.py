@@ -22,8 +22,8 @@ class Event(NamedTuple):
     One server-sent event and its place in the stream.
 
     Args:
-        part: ``open`` before any content, ``piece`` for content, ``close`` from the finish
-            reason on.
+        part: ``open`` before and between content, ``piece`` for content, ``close`` from the
+            finish reason on.
         frame: The bytes to send.
     """
 
@@ -31,7 +31,18 @@ class Event(NamedTuple):
     frame: bytes
 
 
-Events: TypeAlias = Callable[[ProviderRequest, Answer], Iterable[Event]]
+class Stream(NamedTuple):
+    """
+    How one endpoint streams.
+
+    Args:
+        events: An answer as a stream.
+        error: A fault as the frame that ends a stream, given the answer that was being streamed
+            and the number of events before.
+    """
+
+    events: Callable[[ProviderRequest, Answer], Iterable[Event]]
+    error: Callable[[Fault, Answer, int], bytes]
 
 
 @dataclass(frozen=True)
@@ -41,16 +52,16 @@ class WireFormat:
 
     Args:
         whole: An answer as one JSON body.
-        error: A fault as one JSON body.
-        events: An answer as a stream; ``None`` if the endpoint never streams.
+        error: A fault as one JSON body, given the request id that is sent with it.
+        stream: How answers are streamed; ``None`` if the endpoint never streams.
         id_prefix: How generated response ids begin.
         request_id_header: The response header that carries the request id.
         is_model_call: Whether answers are asked for; otherwise `whole` alone decides.
     """
 
     whole: Callable[[ProviderRequest, Answer], Json]
-    error: Callable[[Fault], Json]
-    events: Events | None = None
+    error: Callable[[Fault, str], Json]
+    stream: Stream | None = None
     id_prefix: str = ""
     request_id_header: str = "x-request-id"
     is_model_call: bool = True
@@ -70,6 +81,19 @@ def encode(body: Json) -> bytes:
         Compact UTF-8 JSON.
     """
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def reported(figures: Mapping[str, int | None]) -> Json:
+    """
+    Leave out the figures that are not reported.
+
+    Args:
+        figures: Numbers of tokens by the names that the protocol gives them.
+
+    Returns:
+        Those that are not ``None``.
+    """
+    return {name: tokens for name, tokens in figures.items() if tokens is not None}
 
 
 def sse(data: bytes, name: str | None = None) -> bytes:
