@@ -9,7 +9,7 @@ from collections import deque
 from types import TracebackType
 from typing import Self
 
-from . import provider_anthropic, provider_openai
+from . import provider_anthropic, provider_openai, provider_responses
 from .provider_exchange import Exchange
 from .provider_http import Connection, Server
 from .provider_log import RequestLog
@@ -40,6 +40,7 @@ __all__ = [
 ROUTES: Routes = {
     **provider_openai.ROUTES,
     **provider_anthropic.ROUTES,
+    **provider_responses.ROUTES,
 }
 
 UNKNOWN = WireFormat(provider_openai.models, provider_openai.error, is_model_call=False)
@@ -56,7 +57,7 @@ class LocalProvider:
     """
     A server on 127.0.0.1 that speaks OpenAI's and Anthropic's protocols, for offline tests.
 
-    OpenAI's clients are pointed at `base_url` (chat and text completions,
+    OpenAI's clients are pointed at `base_url` (chat and text completions, responses,
     embeddings), Anthropic's at `anthropic_url` (messages).
 
     Scripted steps are used first, one per model call in the order of arrival; then the callable
