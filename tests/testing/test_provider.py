@@ -221,6 +221,23 @@ def test_stream_numbers_n_choices(client: openai.OpenAI) -> None:
     closed = [c.choices[0].index for c in chunks if c.choices[0].finish_reason]
     assert closed == [0, 1]
     assert len(chunks) == 2 * (1 + 3 + 1)
+    texts = [read(c for c in chunks if c.choices[0].index == index) for index in (0, 1)]
+    assert texts == ["The capital of France is Paris."] * 2
+
+
+def test_stream_of_n_choices_reports_one_usage(
+    provider: LocalProvider, client: openai.OpenAI
+) -> None:
+    """The tool calls of each choice come under its index, and usage once, at the end."""
+    provider.script(Answer(tool_calls=(ToolCall("a", '{"x": 1}'),), chunk_delay=0.01))
+    *chunks, last = ask(client, stream=True, n=2, stream_options={"include_usage": True})
+    arguments = {0: "", 1: ""}
+    for choice in (chunk.choices[0] for chunk in chunks):
+        for call in choice.delta.tool_calls or ():
+            arguments[choice.index] += call.function.arguments
+    assert arguments == {0: '{"x": 1}', 1: '{"x": 1}'}
+    assert (last.choices, last.usage.completion_tokens) == ([], 7)
+    assert {chunk.usage for chunk in chunks} == {None}
 
 
 def test_tool_calls_are_streamed_as_deltas(provider: LocalProvider, client: openai.OpenAI) -> None:
