@@ -120,6 +120,15 @@ def test_a_refusal_is_a_part_of_the_message(provider: LocalProvider, client: ope
     assert "".join(deltas) == events[-1].response.output[0].content[0].refusal == "I cannot."
 
 
+@pytest.mark.parametrize("get", [ask, gather])
+def test_function_calls_may_come_alone(
+    provider: LocalProvider, client: openai.OpenAI, get: Any
+) -> None:
+    """Without a text there is no message."""
+    provider.script(Answer(tool_calls=(ToolCall("look"),)))
+    assert [item.type for item in get(client).output] == ["function_call"]
+
+
 # Streams
 
 
