@@ -4,11 +4,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INTEGRATIONS := integrations/langchain integrations/llama_index integrations/litellm
 LOCK_GROUPS := demo test docs lint oracle
+OLDEST := .venv-oldest
 DISTRIBUTIONS := modeltrail modeltrail-langchain modeltrail-llama-index modeltrail-litellm
 
 export LITELLM_LOCAL_MODEL_COST_MAP := True
 
-.PHONY: help demo test slow lint types docs bench bench-peers lock clean
+.PHONY: help demo test slow oldest lint types docs bench bench-peers lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
@@ -21,6 +22,10 @@ test: $(VENV)/dev.stamp ## the tests, documentation included, but for the slow o
 
 slow: $(VENV)/dev.stamp ## the slow tests: a million calls, half a minute of eight processes
 	$(BIN)/python -m pytest -m slow
+
+oldest: $(OLDEST)/langchain.stamp ## the tests of LangChain with the oldest versions that it may have
+	$(OLDEST)/bin/python -m pytest -m "not slow" -k langchain \
+	  tests/integrations/langchain tests/integrations/test_scenarios.py
 
 lint: $(VENV)/dev.stamp ## style and import contracts
 	$(BIN)/ruff format --check .
@@ -49,7 +54,15 @@ lock: $(VENV)/dev.stamp ## pin every distribution, extra and group in constraint
 	  pyproject.toml $(INTEGRATIONS:%=%/pyproject.toml) --output-file constraints.txt
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .venv-peers site dist .mypy_cache .ruff_cache .pytest_cache .coverage
+	rm -rf $(VENV) $(OLDEST) .venv-peers site dist .mypy_cache .ruff_cache .pytest_cache .coverage
+
+# Each direct dependency in the version that it is declared from.
+$(OLDEST)/%.stamp: $(VENV)/dev.stamp
+	rm -rf $(OLDEST)
+	$(PYTHON) -m venv $(OLDEST)
+	VIRTUAL_ENV=$(abspath $(OLDEST)) $(BIN)/uv pip install --quiet --resolution lowest-direct \
+	  --group $* --editable . --editable integrations/$* --editable integrations/litellm
+	@touch $@
 
 # A stamp stands for an installation; it is renewed when what is installed changes.
 $(VENV)/%.stamp: pyproject.toml constraints.txt $(INTEGRATIONS:%=%/pyproject.toml)
