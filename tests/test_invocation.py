@@ -92,6 +92,14 @@ def test_first_chunk_is_noted_once(call: Invocation, endings: list[Ending]) -> N
     assert first is not None and latency is not None and 0 <= first <= latency
 
 
+def test_empty_piece_begins_a_stream(call: Invocation, endings: list[Ending]) -> None:
+    """An answer may begin to arrive before there is anything in it."""
+    call.begin_stream()
+    assert call.has_chunks
+    call.stop(response())
+    assert endings[0].time_to_first_chunk_us is None
+
+
 def test_lost_call_has_no_latency(call: Invocation, endings: list[Ending]) -> None:
     """How long a call took whose end nobody saw is not known."""
     call.lose()

@@ -75,6 +75,7 @@ class Invocation:
     __slots__ = (
         "_book",
         "_first_chunk_us",
+        "_has_chunks",
         "_started_ns",
         "_turns",
         "capture_mode",
@@ -90,24 +91,32 @@ class Invocation:
         self._book = book
         self._started_ns = perf_counter_ns()
         self._first_chunk_us: int | None = None
+        self._has_chunks = False
         self.capture_mode: CaptureMode = "metadata"
         # Whoever takes the only turn ends the call: list.pop is atomic and,
         # unlike a lock, safe when the garbage collector re-enters us.
         self._turns = [True]
 
+    def begin_stream(self) -> None:
+        """
+        Note that the answer arrives in pieces, the first of which may be empty.
+        """
+        self._has_chunks = True
+
     def first_chunk(self) -> None:
         """
-        Note that the first piece of a streamed answer has arrived.
+        Note that the first piece of a streamed answer that holds something has arrived.
         """
+        self._has_chunks = True
         if self._first_chunk_us is None:
             self._first_chunk_us = self._elapsed_us()
 
     @property
     def has_chunks(self) -> bool:
         """
-        Whether a piece of a streamed answer has arrived.
+        Whether a piece of a streamed answer has arrived, be it an empty one.
         """
-        return self._first_chunk_us is not None
+        return self._has_chunks
 
     @property
     def ended(self) -> bool:

@@ -159,5 +159,5 @@ class TrailCallbackHandler(ChainCallbackHandler):
     def _note_piece(self, run_id: UUID, token: str | Sequence[Any], chunk: object) -> None:
         has_content = translate.has_content(token, chunk)
         self._calls.note_piece(run_id, has_content=has_content)
-        if has_content and (call := self._find(run_id)) is not None:
-            call.first_chunk()
+        if (call := self._find(run_id)) is not None:
+            (call.first_chunk if has_content else call.begin_stream)()
