@@ -109,10 +109,13 @@ class ChainCallbackHandler(BaseCallbackHandler):
     on_retriever_end = _leave
     on_retriever_error = _leave
 
-    def _begin(self, run_id: UUID, request: Request, *, has_schema: bool = False) -> None:
+    def _begin(
+        self, run_id: UUID, request: Request, *, has_schema: bool = False, is_direct: bool = False
+    ) -> None:
         call = self._recorder.start(request)
-        # LiteLLM may make it, and tell of it once more.
-        call.enclose()
+        if not is_direct:
+            # LiteLLM may make it, and tell of it once more.
+            call.enclose()
         self._calls.begin(run_id, call, has_schema=has_schema)
 
     def _find(self, run_id: UUID) -> Invocation | None:

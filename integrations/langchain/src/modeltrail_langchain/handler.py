@@ -62,7 +62,9 @@ class TrailCallbackHandler(ChainCallbackHandler):
             request = translate.request(
                 "chat", asked, serialized, run_id=run_id, place=place, **event
             )
-            self._begin(run_id, request, has_schema=asks_for_schema(event.get("options")))
+            has_schema = asks_for_schema(event.get("options"))
+            is_direct = translate.is_direct(event.get("metadata"))
+            self._begin(run_id, request, has_schema=has_schema, is_direct=is_direct)
 
     @guarded
     def on_llm_start(
@@ -83,7 +85,7 @@ class TrailCallbackHandler(ChainCallbackHandler):
             request = translate.request(
                 "text_completion", asked, serialized, run_id=run_id, place=place, **event
             )
-            self._begin(run_id, request)
+            self._begin(run_id, request, is_direct=translate.is_direct(event.get("metadata")))
 
     def on_llm_new_token(
         self, /, token: str | Sequence[Any], *, run_id: UUID, chunk: object = None, **_: Any

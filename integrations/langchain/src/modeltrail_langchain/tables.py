@@ -34,6 +34,9 @@ RESPONSE_FIELDS = {
 # Clients that call the model asked for the one that answered; they say who they are by
 # `model_provider` in `response_metadata`.
 ECHOES = frozenset({"litellm"})
+# Clients that send their requests themselves, by LangChain's word: no call of another
+# framework is part of theirs.
+DIRECT = frozenset({"anthropic", "openai"})
 # How providers call it: OpenAI, Anthropic, OpenAI's Responses API, Ollama, Bedrock.
 FINISH_REASONS = ("finish_reason", "stop_reason", "status", "done_reason", "stopReason")
 # What LangGraph and agents tell of themselves -> free tag.

@@ -31,6 +31,7 @@ from modeltrail.integration import (
 )
 from modeltrail_langchain.messages import Messages, tool_calls
 from modeltrail_langchain.tables import (
+    DIRECT,
     ECHOES,
     ENDPOINTS,
     FINISH_REASONS,
@@ -84,6 +85,13 @@ def request(
         tags=_tags(facts),
         default_tags=_default_tags(facts),
     )
+
+
+def is_direct(metadata: Mapping[str, Any] | None) -> bool:
+    """
+    Tell whether a client is known to send its requests itself, through no other framework.
+    """
+    return (metadata or NOTHING).get("ls_provider") in DIRECT
 
 
 def has_content(token: str | Sequence[Any], chunk: object) -> bool:
