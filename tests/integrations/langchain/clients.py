@@ -1,0 +1,47 @@
+"""
+All of LangChain's clients that speak to the local provider.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from langchain_litellm import ChatLiteLLM
+
+from modeltrail.testing import LocalProvider
+from tests.integrations.langchain.conftest import KEY, anthropic_model, openai_model
+
+Client = Callable[..., BaseChatModel]
+
+
+def responses_model(provider: LocalProvider, **options: Any) -> BaseChatModel:
+    """
+    Make OpenAI's client for its Responses API.
+    """
+    return openai_model(provider, use_responses_api=True, **options)
+
+
+def litellm_model(provider: LocalProvider, *, retries: int = 0, **options: Any) -> ChatLiteLLM:
+    """
+    Make LiteLLM's client.
+
+    Args:
+        retries: Of the openai client behind it. `max_retries` of ChatLiteLLM itself counts
+            attempts, of which there is one by default.
+    """
+    known: dict[str, Any] = {"model": "openai/gpt-4o-mini", "api_key": KEY}
+    endpoint = {"api_base": provider.base_url, "model_kwargs": {"max_retries": retries}}
+    return ChatLiteLLM(**{**known, **endpoint, **options})
+
+
+CLIENTS: dict[str, Client] = {
+    "chat": openai_model,
+    "responses": responses_model,
+    "anthropic": anthropic_model,
+    "litellm": litellm_model,
+}
+# The same, told to report usage in streams where that is an option.
+STREAMING: dict[str, dict[str, Any]] = {
+    "chat": {"stream_usage": True},
+    "responses": {"stream_usage": True},
+}

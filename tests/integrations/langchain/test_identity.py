@@ -1,0 +1,310 @@
+"""
+One call, one record: however often and by however many it is announced.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from time import monotonic, sleep
+from typing import Any
+from uuid import uuid4
+
+import litellm
+import modeltrail_litellm
+import pytest
+from drivers.litellm import at
+from langchain_core.language_models import BaseChatModel
+from langchain_core.runnables import RunnableLambda
+from langchain_openai import ChatOpenAI
+from modeltrail_langchain import TrailCallbackHandler, install, uninstall
+
+from modeltrail.record import CallRecord, Frame, FrameKind
+from modeltrail.testing import Answer, CapturedTrail, Fault, LocalProvider
+from tests.integrations.langchain.clients import litellm_model
+from tests.integrations.langchain.conftest import openai_model
+
+SERVED = "gpt-4o-mini-2024-07-18"
+TAGS = {"metadata": {"feature": "support", "variant": "B"}}
+
+
+@pytest.fixture
+def everywhere(captured: CapturedTrail) -> Iterator[None]:
+    """
+    Record all calls of the process.
+    """
+    install(captured)
+    yield
+    uninstall()
+
+
+class Told:
+    """
+    What LiteLLM tells of a call that LangChain tells of, too, a moment later and from its threads.
+    """
+
+    def __init__(self, captured: CapturedTrail) -> None:
+        self._captured = captured
+        self._take = captured.recorder.sink
+        self._amended = 0
+        captured.recorder.sink = self._note
+
+    def records(self, merged: int) -> list[CallRecord]:
+        """
+        Return the records once all calls have ended and so many were completed by LiteLLM.
+        """
+        deadline = monotonic() + 30
+        while not self._is_over(merged) and monotonic() < deadline:
+            sleep(0.005)
+        return self._captured.records
+
+    async def arecords(self, merged: int) -> list[CallRecord]:
+        """
+        Do the same in an event loop.
+        """
+        async with asyncio.timeout(30):
+            while not self._is_over(merged):  # noqa: ASYNC110 - LiteLLM sets no event of ours
+                await asyncio.sleep(0.005)
+        return self._captured.records
+
+    def _is_over(self, merged: int) -> bool:
+        recorder = self._captured.recorder
+        return self._amended >= merged and not (recorder._inner or recorder.open_calls)
+
+    def _note(self, frame: Frame) -> None:
+        self._take(frame)
+        self._amended += frame.kind is FrameKind.AMEND
+
+
+@pytest.fixture
+def told(captured: CapturedTrail) -> Iterator[Told]:
+    """
+    Record the calls of LiteLLM, too.
+    """
+    logger = modeltrail_litellm.install(captured)
+    yield Told(captured)
+    modeltrail_litellm.uninstall(logger)
+
+
+def call_and_stream(model: Any, **config: Any) -> None:
+    """
+    Make two calls.
+    """
+    model.invoke("hi", config=config)
+    list(model.stream("hi", config=config))
+
+
+def assert_two_calls(captured: CapturedTrail, provider: LocalProvider) -> None:
+    """
+    Find the two calls, and nothing else.
+    """
+    assert [(each.status, each.output_chars) for each in captured.records] == [("ok", 31)] * 2
+    assert provider.count() == 2
+    assert (captured.recorder.open_calls, captured.problems.counts()) == (0, {})
+
+
+def test_19_handler_given_twice_in_one_list(
+    handler: TrailCallbackHandler, captured: CapturedTrail, provider: LocalProvider
+) -> None:
+    """A handler that stands twice in a list of callbacks leaves one record of each call."""
+    call_and_stream(openai_model(provider), callbacks=[handler, handler])
+    assert_two_calls(captured, provider)
+
+
+def test_20_handler_of_the_configuration_and_of_the_call(
+    handler: TrailCallbackHandler, captured: CapturedTrail, provider: LocalProvider
+) -> None:
+    """A handler given by `with_config` and again to the call leaves one record of each call."""
+    model = openai_model(provider).with_config(callbacks=[handler])
+    call_and_stream(model, callbacks=[handler])
+    assert_two_calls(captured, provider)
+
+
+def test_21_handler_of_the_model_and_of_the_call(
+    model: ChatOpenAI,
+    handler: TrailCallbackHandler,
+    captured: CapturedTrail,
+    provider: LocalProvider,
+) -> None:
+    """A handler that the model was made with and that the call is given leaves one record."""
+    call_and_stream(model, callbacks=[handler])
+    assert_two_calls(captured, provider)
+
+
+@pytest.mark.usefixtures("everywhere")
+def test_22_two_handlers_of_a_trail_and_the_installed_one(
+    captured: CapturedTrail, provider: LocalProvider
+) -> None:
+    """Three handlers of one trail leave one record of each call, and remember nothing of it."""
+    one, two = TrailCallbackHandler(captured), TrailCallbackHandler(captured)
+    call_and_stream(openai_model(provider, callbacks=[one]), callbacks=[two])
+    assert_two_calls(captured, provider)
+    assert len(one._calls) == len(two._calls) == 0
+
+
+def test_23_run_id_used_again(
+    model: ChatOpenAI, captured: CapturedTrail, provider: LocalProvider
+) -> None:
+    """Two calls under one run id are two records."""
+    run_id = uuid4()
+    for _ in range(2):
+        model.invoke("hi", config={"run_id": run_id})
+    assert [each.run_id for each in captured.records] == [str(run_id)] * 2
+    assert len({each.id for each in captured.records}) == provider.count() == 2
+
+
+def test_24_batch_under_a_run_id(
+    model: ChatOpenAI, captured: CapturedTrail, provider: LocalProvider
+) -> None:
+    """A run id given to a whole batch is that of its first call; each call has its own record."""
+    run_id = uuid4()
+    with pytest.warns(RuntimeWarning, match="run_id"):
+        model.batch(["a", "bb", "ccc"], config={"run_id": run_id})
+    run_ids = {each.input_chars: each.run_id for each in captured.records}
+    assert run_ids[1] == str(run_id)
+    assert len(set(run_ids.values())) == len(captured.records) == provider.count() == 3
+
+
+@pytest.mark.usefixtures("everywhere")
+def test_25_streamed_text_is_not_doubled(
+    handler: TrailCallbackHandler, captured: CapturedTrail, provider: LocalProvider
+) -> None:
+    """Pieces that are announced to several handlers are one text."""
+    provider.script(Answer("abcdef", chunks=6))
+    list(openai_model(provider, callbacks=[handler]).stream("hi", config={"callbacks": [handler]}))
+    assert [(each.output_chars, each.streaming) for each in captured.records] == [(6, True)]
+    assert provider.count() == 1
+
+
+async def astream(model: BaseChatModel, **options: Any) -> None:
+    """
+    Stream a whole answer.
+    """
+    async for _ in model.astream("hi", **options):
+        pass
+
+
+WAYS: dict[str, Callable[[BaseChatModel], Any]] = {
+    "invoke": lambda model: model.invoke("hi", config=TAGS),
+    "stream": lambda model: list(model.stream("hi", config=TAGS)),
+}
+ASYNC_WAYS: dict[str, Callable[[BaseChatModel], Any]] = {
+    "ainvoke": lambda model: model.ainvoke("hi", config=TAGS),
+    "astream": lambda model: astream(model, config=TAGS),
+}
+
+
+def assert_merged(records: list[CallRecord], provider: LocalProvider) -> None:
+    """
+    Find one record of one call, with what each of the two frameworks knows of it.
+    """
+    (record,) = records
+    (request,) = provider.requests
+    assert (record.framework, record.status, record.finish_reasons) == (
+        "langchain",
+        "ok",
+        '["stop"]',
+    )
+    assert (record.feature, record.variant) == ("support", "B")
+    assert (record.request_model, record.response_model) == ("openai/gpt-4o-mini", SERVED)
+    assert (record.response_id, record.provider_request_id) == ("chatcmpl-1", request.request_id)
+    assert (record.input_tokens, record.output_tokens, record.usage_source) == (14, 7, "provider")
+    assert record.cost_nanousd == record.cost_reported_nanousd == 14 * 150 + 7 * 600
+    assert record.output_chars == 31
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_26_call_that_litellm_makes(
+    handler: TrailCallbackHandler, told: Told, provider: LocalProvider, way: str
+) -> None:
+    """A call of LangChain made by LiteLLM is one record, LangChain's, with LiteLLM's facts."""
+    provider.script(Answer(model=SERVED, response_id="chatcmpl-1"))
+    WAYS[way](litellm_model(provider, callbacks=[handler]))
+    assert_merged(told.records(1), provider)
+
+
+@pytest.mark.parametrize("way", ASYNC_WAYS)
+async def test_26_asynchronous_call_that_litellm_makes(
+    handler: TrailCallbackHandler, told: Told, provider: LocalProvider, way: str
+) -> None:
+    """The same asynchronously."""
+    provider.script(Answer(model=SERVED, response_id="chatcmpl-1"))
+    await ASYNC_WAYS[way](litellm_model(provider, callbacks=[handler]))
+    assert_merged(await told.arecords(1), provider)
+
+
+def test_26_failing_call_that_litellm_makes(
+    handler: TrailCallbackHandler, told: Told, provider: LocalProvider
+) -> None:
+    """A call that fails is one record, too."""
+    provider.script(Fault(status=429))
+    with pytest.raises(litellm.RateLimitError):
+        litellm_model(provider, callbacks=[handler]).invoke("hi", config=TAGS)
+    (record,) = told.records(0)
+    assert (record.framework, record.status, record.error_code) == ("langchain", "error", "429")
+    assert (record.error_type, record.feature) == ("RateLimitError", "support")
+    assert record.provider_request_id == provider.requests[0].request_id
+    assert provider.count() == 1
+
+
+def test_26_attempts_within_litellm_are_one_record(
+    handler: TrailCallbackHandler, told: Told, provider: LocalProvider
+) -> None:
+    """Attempts within LiteLLM's client are within one call: it ends well, at the last one."""
+    provider.script(Fault(status=500, headers={"retry-after-ms": "1"}), Answer(model=SERVED))
+    litellm_model(provider, retries=1, callbacks=[handler]).invoke("hi")
+    (record,) = told.records(1)
+    assert (record.status, record.response_model) == ("ok", SERVED)
+    assert provider.count() == 2
+
+
+def by_framework(records: list[CallRecord]) -> list[tuple[str, str, int | None]]:
+    """
+    Return who told of each call, how it ended, and how long its answer was.
+    """
+    return sorted((each.framework, each.status, each.output_chars) for each in records)
+
+
+def test_27_litellm_outside_of_langchain(
+    model: ChatOpenAI, told: Told, provider: LocalProvider
+) -> None:
+    """A call of LiteLLM after one of LangChain, or in one of its chains, is its own record."""
+    model.invoke("hi")
+    litellm.completion(**at(provider))
+    chain = model | RunnableLambda(lambda _: litellm.completion(**at(provider)))
+    chain.invoke("hi", config=TAGS)
+    found = by_framework(told.records(0))
+    assert found == [("langchain", "ok", 31)] * 2 + [("litellm", "ok", 31)] * 2
+    assert provider.count() == 4
+
+
+@pytest.mark.parametrize("pieces", [1, 2], ids=["empty", "filled"])
+def test_27_litellm_between_the_pieces_of_a_stream(
+    handler: TrailCallbackHandler, told: Told, provider: LocalProvider, pieces: int
+) -> None:
+    """What the application does between two pieces is its own, be the first of them empty."""
+    provider.script(Answer("abcdef", chunks=6), Answer("other"))
+    stream = litellm_model(provider, callbacks=[handler]).stream("hi")
+    arrived = [next(stream).text for _ in range(pieces)]
+    litellm.completion(**at(provider))
+    rest = [each.text for each in stream]
+    assert "".join(arrived + rest) == "abcdef"
+    assert by_framework(told.records(1)) == [("langchain", "ok", 6), ("litellm", "ok", 5)]
+    assert provider.count() == 2
+
+
+async def test_27_litellm_after_a_timeout(
+    model: ChatOpenAI, told: Told, provider: LocalProvider
+) -> None:
+    """A call of LiteLLM in place of one that took too long is no part of that one."""
+    provider.script(Fault(hang=30), Answer("other"))
+
+    async def ask() -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await model.ainvoke("hi")
+        await litellm.acompletion(**at(provider))
+
+    await asyncio.create_task(ask())
+    found = by_framework(await told.arecords(0))
+    assert found == [("langchain", "cancelled", None), ("litellm", "ok", 5)]
+    assert provider.count() == 2
