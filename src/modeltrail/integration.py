@@ -139,6 +139,10 @@ def provider_at(base_url: str | None, word: str | None) -> str | None:
     return ENDPOINTS.get(host)
 
 
+# The lowest HTTP status that tells of an error.
+FIRST_ERROR = 400
+
+
 @runtime_checkable
 class HasStatusCode(Protocol):
     """
@@ -152,6 +156,7 @@ def error_code(error: BaseException) -> str | None:
     """
     Return the HTTP status behind an error, None if it has none.
     """
-    if isinstance(error, HasStatusCode) and isinstance(error.status_code, int):
-        return str(error.status_code)
-    return None
+    if not isinstance(error, HasStatusCode) or not isinstance(error.status_code, int):
+        return None
+    # The status of a stream that fails half-way is that of its beginning: it went well.
+    return str(error.status_code) if error.status_code >= FIRST_ERROR else None
