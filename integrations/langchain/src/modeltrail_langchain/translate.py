@@ -119,9 +119,12 @@ def response(
     candidates = result.generations[0] if result.generations else []
     messages = _messages(candidates)
     usage = _usage(result, messages)
-    is_hit = _is_cache_hit(result, messages, usage, run_id)
+    is_hit = _is_cache_hit(result, messages, usage, run_id, is_paid=paid_by is not None)
+    facts = _facts(result, messages)
+    if is_hit:
+        facts.pop("cost_reported_nanousd", None)  # of the call that was paid
     return Response(
-        **_facts(result, messages),
+        **facts,
         **_content(candidates, messages),
         usage=usage,
         usage_source="cache" if is_hit else None,
@@ -286,8 +289,11 @@ def _is_cache_hit(
     messages: Sequence[BaseMessage],
     usage: Mapping[str, Any] | None,
     run_id: UUID,
+    *,
+    is_paid: bool,
 ) -> bool:
-    # LangChain replays the first call's message, bearing that call's id, at no cost.
+    # LangChain replays the first call's message at no cost; it bears the first run's id, which
+    # may be used again. Another thread's hit can put that cost into the first call, too.
     if result.llm_output or not usage or usage.get("total_cost") != 0 or not messages:
         return False
-    return str(run_id) not in (messages[0].id or "")
+    return is_paid or str(run_id) not in (messages[0].id or "")
