@@ -14,6 +14,13 @@ from tests.integrations.langchain.conftest import KEY, anthropic_model, openai_m
 Client = Callable[..., BaseChatModel]
 
 
+def chat_model(provider: LocalProvider, **options: Any) -> BaseChatModel:
+    """
+    Make OpenAI's client, which reports the usage of streams if it is told to.
+    """
+    return openai_model(provider, **{"stream_usage": True, **options})
+
+
 def responses_model(provider: LocalProvider, **options: Any) -> BaseChatModel:
     """
     Make OpenAI's client for its Responses API.
@@ -35,13 +42,8 @@ def litellm_model(provider: LocalProvider, *, retries: int = 0, **options: Any) 
 
 
 CLIENTS: dict[str, Client] = {
-    "chat": openai_model,
+    "chat": chat_model,
     "responses": responses_model,
     "anthropic": anthropic_model,
     "litellm": litellm_model,
-}
-# The same, told to report usage in streams where that is an option.
-STREAMING: dict[str, dict[str, Any]] = {
-    "chat": {"stream_usage": True},
-    "responses": {"stream_usage": True},
 }
