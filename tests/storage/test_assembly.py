@@ -74,6 +74,28 @@ def test_ended_call_waits_for_late_facts(assembly: Assembly, clock: Clock) -> No
     assert assembly.late == []
 
 
+def test_fact_told_before_the_end_wins_over_it(assembly: Assembly) -> None:
+    """Whoever tells a fact while the call runs knows it better than who tells of its end."""
+    take(assembly, FrameKind.START, 0, response_model="asked", feature="f")
+    take(assembly, FrameKind.AMEND, 10, response_model="served", why="litellm")
+    take(assembly, FrameKind.END, 20, response_model="asked", status="ok")
+    assert ripe(assembly, all_ended=True) == [
+        {"response_model": "served", "feature": "f", "status": "ok"}
+    ]
+    assert assembly.late == []
+
+
+def test_later_of_two_facts_wins(assembly: Assembly) -> None:
+    """Of two facts about one column the one that was told last stands."""
+    take(assembly, FrameKind.START, 0)
+    take(assembly, FrameKind.AMEND, 10, cost_nanousd=1)
+    take(assembly, FrameKind.AMEND, 20, cost_nanousd=2, response_model="served")
+    take(assembly, FrameKind.END, 30, status="ok")
+    take(assembly, FrameKind.AMEND, 40, cost_nanousd=3)
+    expected = {"cost_nanousd": 3, "response_model": "served", "status": "ok"}
+    assert ripe(assembly, all_ended=True) == [expected]
+
+
 def test_fact_after_the_record_is_an_amendment(assembly: Assembly) -> None:
     """A fact about a call that is gone from here is kept apart, with its reason."""
     take(assembly, FrameKind.AMEND, 20, cost_nanousd=5, why="told later")
