@@ -14,13 +14,12 @@ from uuid import uuid4
 import msgspec
 import pytest
 from langchain.agents import create_agent
-from langchain_core.caches import InMemoryCache
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
-from langchain_core.outputs import ChatGeneration, LLMResult
+from langchain_core.outputs import LLMResult
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.tools import tool
-from langchain_openai import ChatOpenAI, OpenAI
+from langchain_openai import ChatOpenAI
 from langgraph.graph import END, START, MessagesState, StateGraph
 from modeltrail_langchain import TrailCallbackHandler, translate
 from openai import AuthenticationError, BadRequestError
@@ -66,42 +65,6 @@ async def until(reached: Callable[[], bool]) -> None:
 # Attempts
 
 
-def test_retries_are_numbered(
-    model: ChatOpenAI, captured: CapturedTrail, provider: LocalProvider
-) -> None:
-    """Each attempt of with_retry leaves a record; LangChain numbers them from the second on."""
-    provider.script(Fault(status=500), Fault(status=500), Answer())
-    model.with_retry(stop_after_attempt=3, wait_exponential_jitter=False).invoke("hi")
-    found = [(each.attempt, each.status) for each in captured.records]
-    assert found == [(None, "error"), (2, "error"), (3, "ok")]
-    assert len(found) == provider.count()
-
-
-def test_client_retries_are_one_record(
-    handler: TrailCallbackHandler, captured: CapturedTrail, provider: LocalProvider
-) -> None:
-    """Retries of the client itself are within one call: LangChain does not tell of them."""
-    provider.script(Fault(status=500, headers={"retry-after-ms": "1"}), Answer())
-    make(provider, max_retries=1, callbacks=[handler]).invoke("hi")
-    assert [each.status for each in captured.records] == ["ok"]
-    assert provider.count() == 2
-
-
-def test_fallbacks_keep_their_own_model_and_error(
-    model: ChatOpenAI,
-    handler: TrailCallbackHandler,
-    captured: CapturedTrail,
-    provider: LocalProvider,
-) -> None:
-    """A fallback is a call of its own, with its own model."""
-    provider.script(Fault(status=429), Answer())
-    second = make(provider, model="gpt-4o", callbacks=[handler])
-    model.with_fallbacks([second]).invoke("hi")
-    found = [(each.request_model, each.status, each.error_code) for each in captured.records]
-    assert found == [("gpt-4o-mini", "error", "429"), ("gpt-4o", "ok", None)]
-    assert len(found) == provider.count()
-
-
 def test_batch_leaves_one_record_per_item(
     model: ChatOpenAI, captured: CapturedTrail, provider: LocalProvider
 ) -> None:
@@ -112,97 +75,7 @@ def test_batch_leaves_one_record_per_item(
     assert provider.count() == 3
 
 
-# Response cache
-
-
-def test_cache_hit_is_unbilled_and_leaves_the_paid_call_alone(
-    handler: TrailCallbackHandler, captured: CapturedTrail, provider: LocalProvider
-) -> None:
-    """A hit costs nothing and does not change the record of the call that was paid."""
-    provider.script(Answer(model="gpt-4o-mini"))
-    model = make(provider, cache=InMemoryCache(), callbacks=[handler])
-    model.invoke("hi")
-    (paid,) = captured.records
-    model.invoke("hi")
-    first, hit = captured.records
-    assert first == paid
-    assert paid.cost_nanousd == 14 * 150 + 7 * 600
-    assert paid.cache_hit is None
-    assert (hit.cache_hit, hit.cost_nanousd, hit.cost_source) == (True, 0, "cache")
-    assert (hit.usage_source, hit.input_tokens) == ("cache", 14)
-    assert provider.count() == 1
-
-
-def test_cache_hit_without_usage(
-    handler: TrailCallbackHandler, captured: CapturedTrail, provider: LocalProvider
-) -> None:
-    """A hit on a call of unknown usage is recognised, too."""
-    provider.script(Answer(usage=False))
-    model = make(provider, cache=InMemoryCache(), callbacks=[handler])
-    model.invoke("hi")
-    model.invoke("hi")
-    assert [each.cache_hit for each in captured.records] == [None, True]
-    assert [each.cost_nanousd for each in captured.records] == [None, 0]
-    assert captured.problems.counts() == {}
-
-
 # Usage and model
-
-
-@pytest.mark.parametrize(
-    ("output", "told", "model"),
-    [
-        ({"model_name": None}, {"model_name": "served"}, "served"),
-        ({"model": "served"}, {"model_name": "asked"}, "served"),
-        ({"model": "asked", "model_name": "served"}, {}, "served"),
-        (None, {"model": "served"}, "served"),
-    ],
-)
-def test_model_is_found_where_it_stands(
-    output: dict[str, Any] | None, told: dict[str, Any], model: str
-) -> None:
-    """What the whole answer says wins over its message, and an unknown over nothing."""
-    message = AIMessage("yes", response_metadata=told)
-    result = LLMResult(generations=[[ChatGeneration(message=message)]], llm_output=output)
-    assert translate.response(result, uuid4(), streaming=False).response_model == model
-
-
-def test_several_candidates_are_counted_once(
-    model: ChatOpenAI, captured: CapturedTrail, provider: LocalProvider
-) -> None:
-    """With n=2 the usage is that of the one request, and so is the model."""
-    provider.script(Answer(model="gpt-4o-mini-2024-07-18", response_id="chatcmpl-two"))
-    model.bind(n=2).invoke("hi")
-    (record,) = captured.records
-    assert (record.input_tokens, record.output_tokens) == (14, 7)
-    assert record.response_model == "gpt-4o-mini-2024-07-18"
-    assert record.response_id == "chatcmpl-two"
-    assert record.finish_reasons == '["stop","stop"]'
-    assert record.parameters == '{"n":2}'
-    assert provider.count() == 1
-
-
-def test_bound_model_wins(
-    model: ChatOpenAI, captured: CapturedTrail, provider: LocalProvider
-) -> None:
-    """The model asked for is that of this very call."""
-    model.bind(model="gpt-4o").invoke("hi")
-    assert [each.request_model for each in captured.records] == ["gpt-4o"]
-    assert [each.model for each in provider.requests] == ["gpt-4o"]
-
-
-def test_text_completion(
-    handler: TrailCallbackHandler, captured: CapturedTrail, provider: LocalProvider
-) -> None:
-    """A legacy text model is a text completion."""
-    model = OpenAI(
-        model="gpt-3.5-turbo-instruct", base_url=provider.base_url, api_key=KEY, max_retries=0
-    )
-    model.invoke("hi", config={"callbacks": [handler]})
-    (record,) = captured.records
-    assert (record.operation, record.input_tokens) == ("text_completion", 14)
-    assert (record.request_model, record.input_chars) == ("gpt-3.5-turbo-instruct", 2)
-    assert provider.count() == 1
 
 
 def test_endpoint_of_the_environment_is_no_openai(
@@ -262,28 +135,6 @@ def test_parts_of_messages(model: ChatOpenAI, captured: CapturedTrail) -> None:
 # Streams
 
 
-def test_streamed_tool_call_has_a_first_chunk(
-    model: ChatOpenAI, captured: CapturedTrail, provider: LocalProvider
-) -> None:
-    """A streamed answer without text still has a first chunk."""
-    provider.script(Answer(tool_calls=(("look", '{"at":"x"}'),)))
-    list(model.stream("hi"))
-    (record,) = captured.records
-    assert (record.streaming, record.output_format) == (True, "tool_call")
-    assert record.time_to_first_chunk_us is not None
-
-
-def test_streaming_inside_invoke(
-    handler: TrailCallbackHandler, captured: CapturedTrail, provider: LocalProvider
-) -> None:
-    """A call that streams although it was invoked is a stream."""
-    make(provider, streaming=True, callbacks=[handler]).invoke("hi")
-    (record,) = captured.records
-    assert record.streaming
-    assert record.time_to_first_chunk_us is not None
-    assert [each.stream for each in provider.requests] == [True]
-
-
 def test_stream_without_finish_reason_is_incomplete(
     model: ChatOpenAI, captured: CapturedTrail, provider: LocalProvider
 ) -> None:
@@ -291,34 +142,6 @@ def test_stream_without_finish_reason_is_incomplete(
     provider.script(Answer(text="abcdef", chunks=6, truncate_after=2))
     list(model.stream("hi"))
     assert [(each.status, each.output_chars) for each in captured.records] == [("incomplete", 2)]
-
-
-def test_broken_stream_keeps_what_had_arrived(
-    model: ChatOpenAI, captured: CapturedTrail, provider: LocalProvider
-) -> None:
-    """A connection that breaks is an error with the text so far."""
-    provider.script(Fault(drop_after=2, answer=Answer(text="abcdef", chunks=6)))
-    with pytest.raises(Exception, match="reset"):
-        list(model.stream("hi"))
-    (record,) = captured.records
-    assert (record.status, record.streaming, record.output_chars) == ("error", True, 2)
-
-
-@pytest.mark.parametrize(
-    ("token", "expected"),
-    [
-        ("", False),
-        ("a", True),
-        ([], False),
-        ([{"type": "text", "text": "", "index": 0}], False),
-        ([{"type": "text", "text": "a"}], True),
-        (["a"], True),
-        ([{"type": "thinking", "thinking": "hm"}], True),
-    ],
-)
-def test_pieces_with_content(token: Any, expected: bool) -> None:
-    """Only a piece that holds something counts as the first chunk."""
-    assert translate.has_content(token, None) is expected
 
 
 async def test_protocol_stream(
@@ -433,23 +256,6 @@ async def test_asynchronous_stream_given_up(
 # Registration
 
 
-def test_two_handlers_of_one_trail(captured: CapturedTrail, provider: LocalProvider) -> None:
-    """Two handlers and one given twice make one record of one call."""
-    one, two = TrailCallbackHandler(captured), TrailCallbackHandler(captured)
-    model = make(provider, callbacks=[one, one])
-    model.with_config(callbacks=[two]).invoke("hi", config={"callbacks": [two]})
-    assert [each.status for each in captured.records] == ["ok"]
-    assert (len(one._calls), len(two._calls), provider.count()) == (0, 0, 1)
-
-
-def test_run_id_used_again(model: ChatOpenAI, captured: CapturedTrail) -> None:
-    """Two calls under one run id are two records."""
-    run_id = uuid4()
-    for _ in range(2):
-        model.invoke("hi", config={"run_id": run_id})
-    assert [each.run_id for each in captured.records] == [str(run_id)] * 2
-
-
 def test_copies_record_in_the_same_trail(
     model: ChatOpenAI,
     handler: TrailCallbackHandler,
@@ -511,17 +317,6 @@ def test_session_of_the_call_wins_over_the_thread(
     (record,) = captured.records
     assert record.session_ref == captured.recorder.ref("s-1")
     assert record.tags == '{"node":"ask"}'
-
-
-def test_graph_that_streams_messages(
-    model: ChatOpenAI, captured: CapturedTrail, provider: LocalProvider
-) -> None:
-    """A graph in `messages` mode turns the calls inside into streams."""
-    agent = create_agent(model, [])
-    question = {"messages": [HumanMessage("hi")]}
-    list(agent.stream(question, stream_mode="messages"))
-    assert [(each.status, each.streaming) for each in captured.records] == [("ok", True)]
-    assert provider.count() == 1
 
 
 # Safety
