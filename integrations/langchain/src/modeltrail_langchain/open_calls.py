@@ -104,7 +104,8 @@ class OpenCalls:
 
     @guarded
     def _task_done(self, run_id: UUID, call: Invocation, task: Task) -> None:
-        watch = self._watches.pop(run_id)
+        if (watch := self._watches.pop(run_id, None)) is None:
+            return  # its end was told between that of the task and this
         # A stream may go on in another task than the one that took its first
         # piece, and it announces its own end.
         if task.cancelled() or not watch.is_streamed:
