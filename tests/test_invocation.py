@@ -123,3 +123,17 @@ def test_many_threads_end_a_call_once() -> None:
         for thread in threads:
             thread.join()
         assert len(ends) == 1
+
+
+@pytest.mark.parametrize(("pieces", "streaming"), [(0, None), (2, True)])
+def test_lost_call_was_a_stream_if_a_piece_was_seen(
+    call: Invocation, endings: list[Ending], pieces: int, streaming: bool | None
+) -> None:
+    """Of a call that never ended nothing is known but that it streamed, and from when on."""
+    for _ in range(pieces):
+        call.first_chunk()
+    call.lose()
+    (ending,) = endings
+    assert (ending.status, ending.latency_us) == ("incomplete", None)
+    assert ending.response.streaming is streaming
+    assert (ending.time_to_first_chunk_us is not None) is bool(pieces)

@@ -180,8 +180,8 @@ class Invocation:
         End because no end was ever seen; the latency stays unknown.
         """
         if self._take_turn():
-            unseen = Ending("incomplete", NO_RESPONSE, None, self._first_chunk_us)
-            self._book.close(self, unseen)
+            seen = Response(streaming=True) if self.has_chunks else NO_RESPONSE
+            self._book.close(self, Ending("incomplete", seen, None, self._first_chunk_us))
 
     def amend(self, why: str, **columns: Any) -> None:
         """
