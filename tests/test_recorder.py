@@ -280,6 +280,78 @@ def test_settle_ends_what_is_open(recorder: Recorder, frames: Frames) -> None:
     assert frames.fields(1)["status"] == "incomplete"
 
 
+def limited(frames: Frames, **options: Any) -> Recorder:
+    """
+    Record with limits of its own.
+    """
+    return Recorder(
+        frames.append, KEYS, policy=CapturePolicy(), problems=frames.problems, **options
+    )
+
+
+def test_oldest_of_too_many_open_calls_are_given_up(frames: Frames) -> None:
+    """Beyond the limit the oldest calls end as incomplete, and later ends change nothing."""
+    recorder = limited(frames, open_limit=3)
+    calls = [recorder.start(request(f"run-{number}")) for number in range(5)]
+    assert [call.ended for call in calls] == [True, True, False, False, False]
+    assert recorder.open_calls == 3
+    for call in calls:
+        call.stop(response())
+    ended = [frames.fields(n) for n, frame in enumerate(frames) if frame.kind is FrameKind.END]
+    assert [each["status"] for each in ended] == ["incomplete"] * 2 + ["ok"] * 3
+    assert recorder.problems.counts() == {"call-given-up": 2}
+
+
+def test_some_more_than_need_be_are_given_up(frames: Frames) -> None:
+    """A leak pays once in many calls, not at each one."""
+    recorder = limited(frames, open_limit=128)
+    for number in range(129):
+        recorder.start(request(f"run-{number}"))
+    assert recorder.open_calls == 126
+    assert recorder.problems.counts() == {"call-given-up": 3}
+
+
+def test_calls_open_for_too_long_are_given_up(frames: Frames) -> None:
+    """A call that is older than can be ends as incomplete, the others go on."""
+    moments = iter([1_000, 1_999, 2_000, 12_000])
+    recorder = limited(frames, clock_us=lambda: next(moments))
+    calls = [recorder.start(request(f"run-{number}")) for number in range(3)]
+    assert recorder.give_up(10_000) == 2
+    assert [call.ended for call in calls] == [True, True, False]
+    assert recorder.problems.counts() == {"call-given-up": 2}
+    assert (frames.fields(3)["status"], frames[3].id) == ("incomplete", calls[0].id)
+
+
+def test_nothing_to_give_up_is_no_problem(recorder: Recorder) -> None:
+    """Calls of a usual age are left alone."""
+    recorder.start(request())
+    assert (recorder.give_up(), recorder.open_calls) == (0, 1)
+    assert recorder.problems.counts() == {}
+
+
+def test_handlers_share_what_is_made_once(recorder: Recorder, frames: Frames) -> None:
+    """What handlers of one trail share is made at the first request, for that trail alone."""
+    made: list[Recorder] = []
+
+    def make(given: Recorder) -> list[Recorder]:
+        made.append(given)
+        return made.copy()
+
+    first = recorder.shared(make)
+    assert recorder.shared(make) is first
+    assert recorder.shared(id) == id(recorder)
+    other = limited(frames)
+    assert other.shared(make) == [recorder, other]
+    assert made == [recorder, other]
+
+
+def test_forgotten_calls_leave_no_word(recorder: Recorder, frames: Frames) -> None:
+    """After a fork the calls in flight are the parent's: a child writes nothing of them."""
+    recorder.start(request())
+    recorder.forget()
+    assert (recorder.open_calls, recorder.settle(), len(frames)) == (0, 0, 1)
+
+
 def test_measurement_of_the_framework_wins(recorder: Recorder, frames: Frames) -> None:
     """A latency that the framework told replaces ours."""
     call = recorder.start(request())
