@@ -21,6 +21,7 @@ from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from modeltrail_langchain import TrailCallbackHandler, install, uninstall
 from openai import BadRequestError
+from pydantic import BaseModel
 
 import modeltrail
 from modeltrail.testing import Answer, CapturedTrail, Fault, LocalProvider
@@ -193,6 +194,22 @@ def call_in_a_chain(model: ChatOpenAI) -> None:
     chain.invoke(QUESTION, config={"callbacks": model.callbacks})
 
 
+class Legs(BaseModel):
+    """
+    How many legs.
+    """
+
+    legs: int
+
+
+def ask_for_a_shape(model: ChatOpenAI) -> None:
+    """
+    Ask for an answer of a certain shape, and get none.
+    """
+    shaped = model.with_structured_output(Legs, method="function_calling")
+    assert shaped.invoke("hi", config={"callbacks": model.callbacks}) is None
+
+
 async def be_cancelled(model: ChatOpenAI) -> None:
     """
     Cancel a call as soon as it has begun.
@@ -214,9 +231,11 @@ KINDS: list[Callable[[ChatOpenAI], object]] = [
     leave_early,
     fail,
     call_in_a_chain,
+    ask_for_a_shape,
 ]
 ASYNC_KINDS: list[Callable[[ChatOpenAI], Coroutine[Any, Any, object]]] = [
     lambda model: model.ainvoke("hi"),
+    lambda model: model.abatch(["hi"]),
     be_cancelled,
 ]
 
