@@ -198,7 +198,7 @@ def _attempt(tags: Sequence[str]) -> int | None:
 
 def _tags(facts: Mapping[str, Any]) -> dict[str, Any]:
     tags: dict[str, Any] = {
-        tag: str(facts[name]) for name, tag in PLACES.items() if facts.get(name) is not None
+        tag: place for name, tag in PLACES.items() if (place := facts.get(name)) is not None
     }
     tags.update(tags_from_metadata(facts))
     return tags
@@ -207,7 +207,10 @@ def _tags(facts: Mapping[str, Any]) -> dict[str, Any]:
 def _default_tags(facts: Mapping[str, Any]) -> dict[str, Any]:
     # A thread of LangGraph is a session unless the application names one.
     thread = facts.get("thread_id")
-    return {} if thread is None else {"session": str(thread)}
+    if thread is None:
+        return {}
+    # Of anything else the text is not asked for: it may raise, and the trail counts it.
+    return {"session": str(thread) if isinstance(thread, UUID) else thread}
 
 
 def _has_tool_call(chunk: object) -> bool:
