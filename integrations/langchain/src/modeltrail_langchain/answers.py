@@ -16,7 +16,7 @@ from langchain_core.messages import BaseMessage
 
 from modeltrail.integration import Invocation, Recorder
 from modeltrail_langchain.recent import Recent
-from modeltrail_langchain.tables import REFUSALS
+from modeltrail_langchain.tables import MISREADINGS, NO_JUDGEMENTS, REFUSALS
 
 WHY = "parser"
 
@@ -84,12 +84,12 @@ class Answers:
         Note what a run has made of the answer it read.
 
         What is still text was not asked for a shape; a parser that found
-        nothing returns None.
+        nothing returns None, as does any function that only looks on.
         """
         reader, answer = self._reading(run_id, inputs)
         if answer is None or isinstance(outputs, str | BaseMessage):
             return
-        if answer.has_schema or reader.is_parser:
+        if reader.is_parser or (answer.has_schema and outputs is not None):
             answer.call.amend(WHY, schema_ok=outputs is not None)
 
     def reject(self, run_id: UUID, inputs: object, error: BaseException) -> None:
@@ -97,18 +97,31 @@ class Answers:
         Note that a run could not use the answer it read.
         """
         reader, answer = self._reading(run_id, inputs)
-        if answer is None:
+        if answer is None or _is_any(error, NO_JUDGEMENTS):
             return
-        if not REFUSALS.isdisjoint(each.__name__ for each in type(error).__mro__):
+        if _is_any(error, REFUSALS):
             answer.call.amend(WHY, output_format="refusal")
         elif answer.has_schema or reader.is_parser or isinstance(error, OutputParserException):
             answer.call.amend(WHY, schema_ok=False)
+
+    @staticmethod
+    def misread(call: Invocation, error: BaseException) -> None:
+        """
+        Note that a call failed which asked for a shape, maybe because the answer had another.
+        """
+        if _is_any(error, MISREADINGS):
+            call.amend(WHY, schema_ok=False)
 
     def _reading(self, run_id: UUID, inputs: object) -> tuple[Reader, Answer | None]:
         # A stream tells what it has read at its end.
         reader = self._readers.pop(run_id) or Reader(is_parser=False, message_id=None)
         message_id = reader.message_id or _id_of(inputs)
         return reader, None if message_id is None else self._given.get(message_id)
+
+
+def _is_any(error: BaseException, names: frozenset[str]) -> bool:
+    # By name, since the packages that define them need not be there.
+    return not names.isdisjoint(each.__name__ for each in type(error).__mro__)
 
 
 def _id_of(value: object) -> str | None:

@@ -126,6 +126,7 @@ class TrailCallbackHandler(ChainCallbackHandler):
         """
         End a call that failed or was given up.
         """
+        has_schema = self._calls.has_schema(run_id)
         if (call := self._end(run_id)) is None:
             return
         try:
@@ -133,6 +134,8 @@ class TrailCallbackHandler(ChainCallbackHandler):
             call.fail(error, arrived, code=error_code(error))
         finally:
             call.fail(error, code=error_code(error))  # only if the pieces could not be read
+        if has_schema:
+            self._answers.misread(call, error)
 
     def __copy__(self) -> Self:
         return self

@@ -67,3 +67,10 @@ MEDIA_PATHS = (
 )
 # Errors by which a parser says that the model refused.
 REFUSALS = frozenset({"ModelRefusalError", "OpenAIRefusalError"})
+# Errors of runs that say nothing of what they read: they were given up, or LangGraph goes
+# on elsewhere or asks a person.
+NO_JUDGEMENTS = frozenset({"CancelledError", "GeneratorExit", "KeyboardInterrupt", "GraphBubbleUp"})
+# Errors of clients that read an answer of a certain shape by themselves, and could not.
+MISREADINGS = frozenset(
+    {"ValidationError", "LengthFinishReasonError", "ContentFilterFinishReasonError"}
+)
