@@ -22,6 +22,7 @@ from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from langgraph.graph import END, START, MessagesState, StateGraph
 from modeltrail_langchain import TrailCallbackHandler, translate
+from modeltrail_langchain.places import Place
 from openai import AuthenticationError, BadRequestError
 
 import modeltrail
@@ -95,7 +96,7 @@ def test_own_endpoint_takes_the_word_of_the_client() -> None:
     """A client that was not pointed elsewhere speaks to the company it is made for."""
     metadata = {"ls_provider": "openai", "ls_model_name": "gpt-4o"}
     request = translate.request(
-        "chat", [], None, run_id=uuid4(), place=(None, uuid4()), metadata=metadata
+        "chat", [], None, run_id=uuid4(), place=Place(None, uuid4(), None), metadata=metadata
     )
     assert (request.provider, request.request_model) == ("openai", "gpt-4o")
 

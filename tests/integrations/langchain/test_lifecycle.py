@@ -21,6 +21,7 @@ from integrations.langchain.conftest import openai_model
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import HumanMessage
 from langchain_core.output_parsers import StrOutputParser
+from langchain_core.runnables import RunnableParallel
 from langchain_openai import ChatOpenAI
 from langgraph.graph import END, START, MessagesState, StateGraph
 from modeltrail_langchain import TrailCallbackHandler
@@ -218,6 +219,21 @@ async def test_04_timeout_that_the_task_survives(
     await asyncio.sleep(0)  # whoever waits for a task may hear of its end before we do
     assert sorted(each.status for each in captured.records) == ["cancelled", "ok"]
     assert len(handler._calls) == 0
+
+
+async def test_04_timeout_of_a_chain_closes_its_calls_at_once(
+    handler: TrailCallbackHandler, captured: CapturedTrail, provider: LocalProvider
+) -> None:
+    """A chain that is timed out in a task which goes on closes the calls that were made in it."""
+    provider.script(Fault(hang=60), Fault(hang=60))
+    model = openai_model(provider)
+    chain = ASKED | RunnableParallel(one=model, other=model)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.5):
+            await chain.ainvoke(QUESTION, config={"callbacks": [handler]})
+    assert [each.status for each in captured.records] == ["cancelled"] * 2
+    assert (captured.recorder.open_calls, len(handler._calls)) == (0, 0)
+    assert provider.count() == 2
 
 
 async def test_05_no_false_cancel(

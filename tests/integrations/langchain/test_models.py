@@ -14,6 +14,7 @@ from langchain.chat_models import init_chat_model
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
+from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import ConfigurableField, Runnable
 from langchain_openai import ChatOpenAI, OpenAI
 from modeltrail_langchain import TrailCallbackHandler, translate
@@ -290,6 +291,23 @@ def test_44_retries_are_numbered(
     model.with_retry(stop_after_attempt=3, wait_exponential_jitter=False).invoke("hi")
     found = [(each.attempt, each.status, each.error_code) for each in captured.records]
     assert found == [(None, "error", "500"), (2, "error", "429"), (3, "ok", None)]
+    assert len(found) == provider.count()
+
+
+def test_44_retries_of_a_chain_are_numbered(
+    model: ChatOpenAI,
+    handler: TrailCallbackHandler,
+    captured: CapturedTrail,
+    provider: LocalProvider,
+) -> None:
+    """What is repeated may be a chain: its calls bear the number, and share one trace."""
+    provider.script(Fault(status=500), Fault(status=429), Answer())
+    chain = ChatPromptTemplate.from_template("{question}") | model
+    patient = chain.with_retry(stop_after_attempt=3, wait_exponential_jitter=False)
+    patient.invoke({"question": "hi"}, config={"callbacks": [handler]})
+    found = [(each.attempt, each.status, each.error_code) for each in captured.records]
+    assert found == [(None, "error", "500"), (2, "error", "429"), (3, "ok", None)]
+    assert len({each.trace_id for each in captured.records}) == 1
     assert len(found) == provider.count()
 
 

@@ -2,12 +2,13 @@
 LangChain's events around model calls: where they are made, and what reads their answers.
 """
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
 
-from modeltrail.integration import Invocation, Recorder, Request, error_code, guarded
+from modeltrail.integration import Invocation, Recorder, Request, error_code, guarded, is_given_up
 from modeltrail_langchain import decisions
 from modeltrail_langchain.answers import Answers
 from modeltrail_langchain.open_calls import OpenCalls
@@ -45,6 +46,7 @@ class ChainCallbackHandler(BaseCallbackHandler):
         *,
         run_id: UUID,
         parent_run_id: UUID | None = None,
+        tags: Sequence[str] | None = None,
         run_type: str | None = None,
         **event: Any,
     ) -> None:
@@ -52,10 +54,10 @@ class ChainCallbackHandler(BaseCallbackHandler):
         Note where calls are made, and begin that of a decision model.
         """
         if run_type == decisions.RUN_TYPE:
-            place = self._places.of(run_id, parent_run_id)
+            place = self._places.of(run_id, parent_run_id, tags)
             self._begin(run_id, decisions.request(inputs, run_id=run_id, place=place, **event))
         else:
-            self._places.enter(run_id, parent_run_id)
+            self._places.enter(run_id, parent_run_id, tags)
             self._answers.read(run_id, inputs, run_type)
 
     @guarded
@@ -75,10 +77,12 @@ class ChainCallbackHandler(BaseCallbackHandler):
         self, /, error: BaseException, *, run_id: UUID, inputs: object = None, **_: Any
     ) -> None:
         """
-        Note that an answer could not be used, and end a decision model's call.
+        Note that an answer could not be used, and end calls that LangChain tells no end of.
         """
         self._places.leave(run_id)
         self._answers.reject(run_id, inputs, error)
+        if is_given_up(error):
+            self._calls.cancel_within(run_id)
         if (call := self._end(run_id)) is not None:
             call.fail(error, code=error_code(error))
 
@@ -116,7 +120,8 @@ class ChainCallbackHandler(BaseCallbackHandler):
         if not is_direct:
             # LiteLLM may make it, and tell of it once more.
             call.enclose()
-        self._calls.begin(run_id, call, has_schema=has_schema)
+        parent_id = request.parent_id if isinstance(request.parent_id, UUID) else None
+        self._calls.begin(run_id, call, parent_id=parent_id, has_schema=has_schema)
 
     def _find(self, run_id: UUID) -> Invocation | None:
         return self._recorder.find(FRAMEWORK, run_id)

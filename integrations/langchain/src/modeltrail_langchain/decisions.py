@@ -9,6 +9,7 @@ from uuid import UUID
 from modeltrail.integration import Request, Response
 from modeltrail_langchain import translate
 from modeltrail_langchain.messages import as_json
+from modeltrail_langchain.places import Place
 
 RUN_TYPE = "llm"
 
@@ -24,9 +25,7 @@ class Decision(Protocol):
     request_id: str | None
 
 
-def request(
-    inputs: object, *, run_id: UUID, place: tuple[UUID | None, UUID], **event: Any
-) -> Request:
+def request(inputs: object, *, run_id: UUID, place: Place, **event: Any) -> Request:
     """
     Translate the start of a decision: its state and questions, as JSON.
     """

@@ -99,14 +99,14 @@ class RecordedEmbeddings(Embeddings):
     @guarded
     def _start(self, texts: Sequence[str]) -> Invocation:
         run_id = uuid4()
-        parent_id, trace_id = self._places.of(run_id, None)
+        place = self._places.of(run_id, None)
         request = Request(
             framework=FRAMEWORK,
             framework_version=VERSION,
             operation="embeddings",
             run_id=run_id,
-            trace_id=trace_id,
-            parent_id=parent_id,
+            trace_id=place.trace_id,
+            parent_id=place.parent_id,
             provider=self._provider,
             request_model=self._model,
             messages=[("user", text) for text in texts],

@@ -58,7 +58,8 @@ class TrailCallbackHandler(ChainCallbackHandler):
         Begin a call of a chat model.
         """
         if self._find(run_id) is None:
-            asked, place = chat_messages(messages), self._places.of(run_id, parent_run_id)
+            asked = chat_messages(messages)
+            place = self._places.of(run_id, parent_run_id, event.get("tags"))
             request = translate.request(
                 "chat", asked, serialized, run_id=run_id, place=place, **event
             )
@@ -81,7 +82,8 @@ class TrailCallbackHandler(ChainCallbackHandler):
         Begin a call of a text completion model.
         """
         if self._find(run_id) is None:
-            asked, place = text_messages(prompts), self._places.of(run_id, parent_run_id)
+            asked = text_messages(prompts)
+            place = self._places.of(run_id, parent_run_id, event.get("tags"))
             request = translate.request(
                 "text_completion", asked, serialized, run_id=run_id, place=place, **event
             )
@@ -163,6 +165,7 @@ class TrailCallbackHandler(ChainCallbackHandler):
     @guarded
     def _note_piece(self, run_id: UUID, token: str | Sequence[Any], chunk: object) -> None:
         has_content = translate.has_content(token, chunk)
-        self._calls.note_piece(run_id, has_content=has_content)
+        if has_content:
+            self._calls.waiting.discard(run_id)
         if (call := self._find(run_id)) is not None:
             (call.first_chunk if has_content else call.begin_stream)()

@@ -6,7 +6,7 @@ import asyncio
 from asyncio import _get_running_loop
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from modeltrail.integration import Invocation, Recorder, Response, guarded
@@ -15,20 +15,20 @@ from modeltrail_langchain.translate import FRAMEWORK
 Task = asyncio.Task[Any]
 
 
-class Watch:
+class Watch(NamedTuple):
     """
-    The task in which a call began.
+    A call that LangChain may tell no end of, and what ends with it.
 
     Attributes:
-        is_streamed: A piece of an answer was seen.
+        parent_id: The run that the call was made in.
+        task: The task that it began in.
+        on_done: What the task shall call at its end.
     """
 
-    __slots__ = ("is_streamed", "on_done", "task")
-
-    def __init__(self, task: Task, on_done: Callable[[Task], None]) -> None:
-        self.task = task
-        self.on_done = on_done
-        self.is_streamed = False
+    call: Invocation
+    parent_id: UUID | None
+    task: Task
+    on_done: Callable[[Task], None]
 
 
 class OpenCalls:
@@ -48,15 +48,26 @@ class OpenCalls:
         self._watches: dict[UUID, Watch] = {}
         self.waiting: set[UUID] = set()
         self._with_schema: set[UUID] = set()
+        # Run -> the watched calls that were made in it.
+        self._within: dict[UUID, set[UUID]] = {}
 
     def __len__(self) -> int:
-        return len(self._watches.keys() | self.waiting | self._with_schema)
+        known = self._watches.keys() | self.waiting | self._with_schema
+        return len(known.union(*self._within.values()))
 
-    def begin(self, run_id: UUID, call: Invocation, *, has_schema: bool = False) -> None:
+    def begin(
+        self,
+        run_id: UUID,
+        call: Invocation,
+        *,
+        parent_id: UUID | None = None,
+        has_schema: bool = False,
+    ) -> None:
         """
         Remember a call, and the current task if there is one.
 
         Args:
+            parent_id: The run that the call is made in.
             has_schema: It asks for an answer of a certain shape.
         """
         self.waiting.add(run_id)
@@ -65,21 +76,11 @@ class OpenCalls:
         if len(self.waiting) > self._recorder.open_calls:
             self._forget_settled()
         if (task := _current_task()) is not None and run_id not in self._watches:
-            watch = Watch(task, partial(self._task_done, run_id, call))
+            watch = Watch(call, parent_id, task, partial(self._task_done, run_id))
             self._watches[run_id] = watch
             task.add_done_callback(watch.on_done)
-
-    def note_piece(self, run_id: UUID, *, has_content: bool) -> None:
-        """
-        Note that a call's answer comes in pieces.
-
-        Args:
-            has_content: This was the first piece that counts.
-        """
-        if (watch := self._watches.get(run_id)) is not None:
-            watch.is_streamed = True
-        if has_content:
-            self.waiting.discard(run_id)
+            if parent_id is not None:
+                self._within.setdefault(parent_id, set()).add(run_id)
 
     def has_schema(self, run_id: UUID) -> bool:
         """
@@ -91,10 +92,36 @@ class OpenCalls:
         """
         Forget a call that has ended, so that a long task gathers nothing.
         """
+        self._forget(run_id)
+        if self._watches and (watch := self._unwatch(run_id)) is not None:
+            watch.task.remove_done_callback(watch.on_done)
+
+    def cancel_within(self, run_id: UUID) -> None:
+        """
+        End the calls that were made in a run which was given up.
+
+        The task of the run may go on, as after `asyncio.timeout`. A stream
+        announces its own end.
+        """
+        for inner in tuple(self._within.get(run_id, ())):
+            watch = self._watches.get(inner)
+            if watch is not None and not watch.call.has_chunks:
+                self.end(inner)
+                watch.call.cancel()
+
+    def _forget(self, run_id: UUID) -> None:
         self.waiting.discard(run_id)
         self._with_schema.discard(run_id)
-        if self._watches and (watch := self._watches.pop(run_id, None)) is not None:
-            watch.task.remove_done_callback(watch.on_done)
+
+    def _unwatch(self, run_id: UUID) -> Watch | None:
+        watch = self._watches.pop(run_id, None)
+        if watch is None or watch.parent_id is None:
+            return watch
+        if (within := self._within.get(watch.parent_id)) is not None:
+            within.discard(run_id)
+            if not within:
+                self._within.pop(watch.parent_id, None)
+        return watch
 
     def _forget_settled(self) -> None:
         # Calls that were ended by the trail because LangChain never told of their end.
@@ -103,15 +130,14 @@ class OpenCalls:
                 self.end(run_id)
 
     @guarded
-    def _task_done(self, run_id: UUID, call: Invocation, task: Task) -> None:
-        if (watch := self._watches.pop(run_id, None)) is None:
+    def _task_done(self, run_id: UUID, task: Task) -> None:
+        if (watch := self._unwatch(run_id)) is None:
             return  # its end was told between that of the task and this
         # A stream may go on in another task than the one that took its first
         # piece, and it announces its own end.
-        if task.cancelled() or not watch.is_streamed:
-            self.waiting.discard(run_id)
-            self._with_schema.discard(run_id)
-            call.cancel(Response(streaming=watch.is_streamed))
+        if task.cancelled() or not watch.call.has_chunks:
+            self._forget(run_id)
+            watch.call.cancel(Response(streaming=watch.call.has_chunks))
 
 
 def _current_task() -> Task | None:

@@ -4,6 +4,8 @@ Where in an application a call is made: its trace and its parent.
 Of chains, tools and retrievers nothing else is kept.
 """
 
+from collections.abc import Sequence
+from typing import NamedTuple
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackManager
@@ -11,49 +13,80 @@ from langchain_core.runnables.config import var_child_runnable_config
 
 from modeltrail.integration import Recorder
 from modeltrail_langchain.recent import Recent
+from modeltrail_langchain.tables import RETRY
 
 RUNS_REMEMBERED = 65_536
 
 
+class Place(NamedTuple):
+    """
+    Where a call is made.
+
+    Attributes:
+        parent_id: The run that it is made in, None if there is none.
+        trace_id: The first run of all.
+        attempt: Its number, if it is a repetition.
+    """
+
+    parent_id: UUID | None
+    trace_id: UUID
+    attempt: int | None
+
+
 class Places:
     """
-    The traces of the runs in progress.
+    The runs in progress.
 
     LangChain names only the parent of a run. A run whose end is never told is
     forgotten when too many others have begun.
     """
 
     def __init__(self, _: Recorder) -> None:
-        self._traces: Recent[UUID, UUID] = Recent(RUNS_REMEMBERED)
+        self._runs: Recent[UUID, Place] = Recent(RUNS_REMEMBERED)
 
     def __len__(self) -> int:
-        return len(self._traces)
+        return len(self._runs)
 
-    def enter(self, run_id: UUID, parent_run_id: UUID | None) -> None:
+    def enter(
+        self, run_id: UUID, parent_run_id: UUID | None, tags: Sequence[str] | None = None
+    ) -> None:
         """
         Note that a run which is no model call begins.
         """
-        _, trace_id = self.of(run_id, parent_run_id)
-        self._traces.put(run_id, trace_id)
+        place = self.of(run_id, parent_run_id)
+        self._runs.put(run_id, place._replace(attempt=_attempt(tags) if tags else None))
 
     def leave(self, run_id: UUID) -> None:
         """
         Note that it has ended.
         """
-        self._traces.pop(run_id)
+        self._runs.pop(run_id)
 
-    def of(self, run_id: UUID, parent_run_id: UUID | None) -> tuple[UUID | None, UUID]:
+    def of(
+        self, run_id: UUID, parent_run_id: UUID | None, tags: Sequence[str] | None = None
+    ) -> Place:
         """
-        Return the parent of a run that begins in this context, and its trace.
+        Return the place of a run that begins in this context.
 
-        The trace is named by its first run. Where LangChain names no parent
-        (the attempts of `with_fallbacks`, callbacks handed on by hand), it is
-        the run in whose context this one begins.
+        Where LangChain names no parent (the attempts of `with_fallbacks`,
+        callbacks handed on by hand), it is the run in whose context this one
+        begins. `with_retry` numbers what it repeats: the call, or the chain
+        around it.
         """
+        attempt = _attempt(tags) if tags else None
         parent = parent_run_id or _surrounding_run()
         if parent is None or parent == run_id:
-            return None, run_id
-        return parent, self._traces.get(parent, parent)
+            return Place(None, run_id, attempt)
+        if (around := self._runs.get(parent)) is None:
+            return Place(parent, parent, attempt)
+        return Place(parent, around.trace_id, attempt or around.attempt)
+
+
+def _attempt(tags: Sequence[str]) -> int | None:
+    for tag in tags:
+        if tag.startswith(RETRY) and (number := tag.removeprefix(RETRY)).isdecimal():
+            return int(number)
+    return None
 
 
 def _surrounding_run() -> UUID | None:

@@ -30,6 +30,7 @@ from modeltrail.integration import (
     tags_from_metadata,
 )
 from modeltrail_langchain.messages import Messages, tool_calls
+from modeltrail_langchain.places import Place
 from modeltrail_langchain.tables import (
     DIRECT,
     ECHOES,
@@ -38,7 +39,6 @@ from modeltrail_langchain.tables import (
     PLACES,
     PROVIDERS,
     RESPONSE_FIELDS,
-    RETRY,
 )
 
 FRAMEWORK = "langchain"
@@ -54,19 +54,14 @@ def request(
     serialized: Serialized,
     *,
     run_id: UUID,
-    place: tuple[UUID | None, UUID],
-    tags: Sequence[str] | None = None,
+    place: Place,
     metadata: Mapping[str, Any] | None = None,
     invocation_params: Mapping[str, Any] | None = None,
     **_: Any,
 ) -> Request:
     """
     Translate the start of a call.
-
-    Args:
-        place: Its parent and its trace.
     """
-    parent_id, trace_id = place
     facts, parameters = metadata or NOTHING, invocation_params or NOTHING
     word = facts.get("ls_provider")
     return Request(
@@ -74,11 +69,11 @@ def request(
         framework_version=VERSION,
         operation=operation,
         run_id=run_id,
-        trace_id=trace_id,
-        parent_id=parent_id,
+        trace_id=place.trace_id,
+        parent_id=place.parent_id,
         provider=provider_at(_endpoint(serialized, word), _company(word)),
         request_model=_model(parameters, facts),
-        attempt=_attempt(tags) if tags else None,
+        attempt=place.attempt,
         parameters=parameters,
         messages=messages,
         prompt="\n".join([text for role, text in messages if role == "system"]) or None,
@@ -187,13 +182,6 @@ def _model(parameters: Mapping[str, Any], facts: Mapping[str, Any]) -> str | Non
     # `model` is what this very call asks for, `bind(model=...)` included; `model_name`
     # what the client was made with.
     return parameters.get("model") or facts.get("ls_model_name") or parameters.get("model_name")
-
-
-def _attempt(tags: Sequence[str]) -> int | None:
-    for tag in tags:
-        if tag.startswith(RETRY) and (number := tag.removeprefix(RETRY)).isdecimal():
-            return int(number)
-    return None
 
 
 def _tags(facts: Mapping[str, Any]) -> dict[str, Any]:
