@@ -111,6 +111,7 @@ async def test_01_one_record_per_asynchronous_call(
 ) -> None:
     """Each request to the provider is one record, however it is awaited."""
     await asyncio.create_task(call(make(provider, callbacks=[handler])))
+    await asyncio.sleep(0)  # whoever waits for a task may hear of its end before we do
     # Events of LangChain's own protocol go on in a task of their own after the whole answer.
     await until(lambda: captured.recorder.open_calls == 0)
     check_good_calls(captured, calls, streaming)
