@@ -7,13 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from integrations.langchain.conftest import anthropic_model, openai_model
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import HumanMessage
 from langchain_core.prompts import ChatPromptTemplate
-from langchain_openai import ChatOpenAI
 
-from modeltrail.testing import LocalProvider
+from tests.integrations.langchain.clients import anthropic_model, openai_model, responses_model
 
 PATIENCE_S = 10
 TEXT = "The capital of France is Paris."
@@ -21,13 +19,6 @@ ASKED = ChatPromptTemplate.from_template("{question}")
 QUESTION = {"question": "hi"}
 
 Make = Callable[..., BaseChatModel]
-
-
-def responses_model(provider: LocalProvider, **options: Any) -> ChatOpenAI:
-    """
-    Make OpenAI's client that speaks its responses.
-    """
-    return openai_model(provider, use_responses_api=True, **options)
 
 
 every_client = pytest.mark.parametrize(

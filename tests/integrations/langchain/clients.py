@@ -5,13 +5,32 @@ All of LangChain's clients that speak to the local provider.
 from collections.abc import Callable
 from typing import Any
 
+from langchain_anthropic import ChatAnthropic
 from langchain_core.language_models import BaseChatModel
 from langchain_litellm import ChatLiteLLM
+from langchain_openai import ChatOpenAI
 
 from modeltrail.testing import LocalProvider
-from tests.integrations.langchain.conftest import KEY, anthropic_model, openai_model
 
 Client = Callable[..., BaseChatModel]
+
+KEY = "sk-local-not-a-key"
+
+
+def openai_model(provider: LocalProvider, **options: Any) -> ChatOpenAI:
+    """
+    Make OpenAI's client without retries of its own.
+    """
+    known: dict[str, Any] = {"model": "gpt-4o-mini", "max_retries": 0, "api_key": KEY}
+    return ChatOpenAI(**{**known, "base_url": provider.base_url, **options})
+
+
+def anthropic_model(provider: LocalProvider, **options: Any) -> ChatAnthropic:
+    """
+    Make Anthropic's client without retries of its own.
+    """
+    known: dict[str, Any] = {"model": "claude-sonnet-4-5", "max_retries": 0, "api_key": KEY}
+    return ChatAnthropic(**{**known, "base_url": provider.anthropic_url, **options})
 
 
 def chat_model(provider: LocalProvider, **options: Any) -> BaseChatModel:

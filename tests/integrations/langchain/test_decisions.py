@@ -9,12 +9,12 @@ from uuid import uuid4
 import msgspec
 import openai
 import pytest
-from integrations.langchain.conftest import KEY
 from langchain_core.runnables import RunnableLambda
 from modeltrail_langchain import TrailCallbackHandler, install, uninstall
 
 import modeltrail
 from modeltrail.testing import Answer, CapturedTrail, Fault, LocalProvider
+from tests.integrations.langchain.clients import KEY
 
 USAGE = {"input_tokens": 14, "output_tokens": 7, "total_tokens": 21}
 

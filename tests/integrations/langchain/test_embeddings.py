@@ -11,7 +11,6 @@ import modeltrail_litellm
 import openai
 import pytest
 from drivers.litellm import wait_for_threads
-from integrations.langchain.conftest import KEY, openai_model
 from langchain_core.embeddings import DeterministicFakeEmbedding, Embeddings
 from langchain_core.messages import HumanMessage
 from langchain_core.runnables import RunnableLambda
@@ -24,6 +23,7 @@ from modeltrail_langchain import TrailCallbackHandler, recorded
 import modeltrail
 from modeltrail.testing import Answer, CapturedTrail, Fault, LocalProvider
 from modeltrail.trail import Trail
+from tests.integrations.langchain.clients import KEY, openai_model
 
 MODEL = "text-embedding-3-small"
 

@@ -12,8 +12,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from integrations.langchain.calling import ASKED, PATIENCE_S, QUESTION, until
-from integrations.langchain.conftest import openai_model
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import HumanMessage
 from langchain_core.outputs import LLMResult
@@ -25,6 +23,8 @@ from pydantic import BaseModel
 
 import modeltrail
 from modeltrail.testing import Answer, CapturedTrail, Fault, LocalProvider
+from tests.integrations.langchain.calling import ASKED, PATIENCE_S, QUESTION, until
+from tests.integrations.langchain.clients import openai_model
 
 
 class RudeError(Exception):

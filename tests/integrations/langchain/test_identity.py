@@ -20,8 +20,7 @@ from modeltrail_langchain import TrailCallbackHandler, install, uninstall
 
 from modeltrail.record import CallRecord, Frame, FrameKind
 from modeltrail.testing import Answer, CapturedTrail, Fault, LocalProvider
-from tests.integrations.langchain.clients import litellm_model
-from tests.integrations.langchain.conftest import openai_model
+from tests.integrations.langchain.clients import litellm_model, openai_model
 
 SERVED = "gpt-4o-mini-2024-07-18"
 TAGS = {"metadata": {"feature": "support", "variant": "B"}}

@@ -9,7 +9,6 @@ from operator import itemgetter
 from typing import Any
 
 import pytest
-from integrations.langchain.conftest import openai_model
 from langchain_core.messages import HumanMessage
 from langchain_core.output_parsers import (
     JsonOutputParser,
@@ -26,6 +25,7 @@ from pydantic import BaseModel
 
 from modeltrail.testing import Answer, CapturedTrail, Fault, LocalProvider
 from modeltrail.trail import Trail
+from tests.integrations.langchain.clients import openai_model
 
 Chain = Runnable[Any, Any]
 

@@ -8,16 +8,6 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from integrations.langchain.calling import (
-    ASKED,
-    QUESTION,
-    TEXT,
-    Make,
-    every_client,
-    messages,
-    until,
-)
-from integrations.langchain.conftest import openai_model
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import HumanMessage
 from langchain_core.output_parsers import StrOutputParser
@@ -28,6 +18,16 @@ from modeltrail_langchain import TrailCallbackHandler
 from openai import BadRequestError
 
 from modeltrail.testing import Answer, CapturedTrail, Fault, LocalProvider
+from tests.integrations.langchain.calling import (
+    ASKED,
+    QUESTION,
+    TEXT,
+    Make,
+    every_client,
+    messages,
+    until,
+)
+from tests.integrations.langchain.clients import openai_model
 
 # One record per call
 

@@ -21,8 +21,13 @@ from modeltrail_langchain import TrailCallbackHandler, translate
 
 from modeltrail.record import CallRecord
 from modeltrail.testing import Answer, CapturedTrail, Fault, LocalProvider
-from tests.integrations.langchain.clients import CLIENTS, litellm_model
-from tests.integrations.langchain.conftest import KEY, anthropic_model, openai_model
+from tests.integrations.langchain.clients import (
+    CLIENTS,
+    KEY,
+    anthropic_model,
+    litellm_model,
+    openai_model,
+)
 
 each_client = pytest.mark.parametrize("client", CLIENTS)
 

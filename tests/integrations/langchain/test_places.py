@@ -7,8 +7,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from integrations.langchain.calling import ASKED, QUESTION
-from integrations.langchain.conftest import openai_model
 from langchain.agents import create_agent
 from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
@@ -21,6 +19,8 @@ from langchain_openai import ChatOpenAI
 from modeltrail_langchain import TrailCallbackHandler
 
 from modeltrail.testing import Answer, CapturedTrail, Fault, LocalProvider
+from tests.integrations.langchain.calling import ASKED, QUESTION
+from tests.integrations.langchain.clients import openai_model
 
 
 def places(captured: CapturedTrail) -> list[tuple[str | None, str | None]]:

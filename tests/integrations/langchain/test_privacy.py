@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from integrations.langchain.conftest import anthropic_model, openai_model
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_openai import ChatOpenAI
 from mishaps import locked
@@ -22,6 +21,7 @@ from structlog.testing import CapturingLogger
 import modeltrail
 from modeltrail.record import CaptureMode
 from modeltrail.testing import Answer, CapturedTrail, Fault, LocalProvider, capture_records
+from tests.integrations.langchain.clients import anthropic_model, openai_model
 
 # In every secret of these tests; and what is not secret, to see that the search would find it.
 HUSH = "hush"

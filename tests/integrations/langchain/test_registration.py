@@ -18,7 +18,6 @@ from uuid import uuid4
 import modeltrail_langchain
 import openai
 import pytest
-from integrations.langchain.conftest import anthropic_model, openai_model
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.embeddings import DeterministicFakeEmbedding
 from langchain_core.language_models import FakeListChatModel
@@ -36,6 +35,7 @@ from packaging.requirements import Requirement
 import modeltrail
 from modeltrail.testing import Answer, CapturedTrail, Fault, LocalProvider, capture_records
 from modeltrail.trail import Trail
+from tests.integrations.langchain.clients import anthropic_model, openai_model
 
 
 @pytest.fixture

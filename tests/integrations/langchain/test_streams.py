@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
-from integrations.langchain.calling import PATIENCE_S, TEXT, Make, every_client, until
-from integrations.langchain.conftest import openai_model
 from langchain_openai import ChatOpenAI
 from modeltrail_langchain import TrailCallbackHandler
 
 from modeltrail.testing import Answer, CapturedTrail, LocalProvider
 from modeltrail.trail import Trail
+from tests.integrations.langchain.calling import PATIENCE_S, TEXT, Make, every_client, until
+from tests.integrations.langchain.clients import openai_model
 
 SIX = Answer(text="abcdef", chunks=6)
 

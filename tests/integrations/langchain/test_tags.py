@@ -11,7 +11,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from integrations.langchain.conftest import openai_model
 from langchain.agents import create_agent
 from langchain_core.messages import HumanMessage
 from langchain_core.prompts import ChatPromptTemplate
@@ -23,6 +22,7 @@ from modeltrail_langchain import TrailCallbackHandler
 
 import modeltrail
 from modeltrail.testing import Answer, CapturedTrail, Fault, LocalProvider
+from tests.integrations.langchain.clients import openai_model
 
 LEVELS = ("constructor", "inner invoke", "outer invoke", "with_config")
 HUGE = "x" * 100_000

@@ -13,8 +13,7 @@ from modeltrail_langchain import TrailCallbackHandler
 
 from modeltrail.record import USAGE_COLUMNS, CallRecord
 from modeltrail.testing import Answer, CapturedTrail, LocalProvider, capture_records
-from tests.integrations.langchain.clients import CLIENTS
-from tests.integrations.langchain.conftest import KEY, anthropic_model, openai_model
+from tests.integrations.langchain.clients import CLIENTS, KEY, anthropic_model, openai_model
 
 # Anthropic's public prices of claude-sonnet-4-5: nano-dollars for one token.
 INPUT, CACHE_WRITE_5M, CACHE_READ, OUTPUT = 3_000, 3_750, 300, 15_000
