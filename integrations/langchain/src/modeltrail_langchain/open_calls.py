@@ -6,6 +6,7 @@ import asyncio
 from asyncio import _get_running_loop
 from collections.abc import Callable
 from functools import partial
+from itertools import chain
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -48,12 +49,12 @@ class OpenCalls:
         self._watches: dict[UUID, Watch] = {}
         self.waiting: set[UUID] = set()
         self._with_schema: set[UUID] = set()
+        self._kept = (self._watches, self.waiting, self._with_schema)
         # Run -> the watched calls that were made in it.
         self._within: dict[UUID, set[UUID]] = {}
 
     def __len__(self) -> int:
-        known = self._watches.keys() | self.waiting | self._with_schema
-        return len(known.union(*self._within.values()))
+        return len(set().union(*self._kept, *self._within.values()))
 
     def begin(
         self,
@@ -73,7 +74,7 @@ class OpenCalls:
         self.waiting.add(run_id)
         if has_schema:
             self._with_schema.add(run_id)
-        if len(self.waiting) > self._recorder.open_calls:
+        if max(map(len, self._kept)) > self._recorder.open_calls:
             self._forget_settled()
         if (task := _current_task()) is not None and run_id not in self._watches:
             watch = Watch(call, parent_id, task, partial(self._task_done, run_id))
@@ -125,7 +126,7 @@ class OpenCalls:
 
     def _forget_settled(self) -> None:
         # Calls that were ended by the trail because LangChain never told of their end.
-        for run_id in list(self.waiting):
+        for run_id in chain.from_iterable(map(list, self._kept)):
             if self._recorder.find(FRAMEWORK, run_id) is None:
                 self.end(run_id)
 
