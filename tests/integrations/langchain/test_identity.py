@@ -54,6 +54,7 @@ class Told:
         deadline = monotonic() + 30
         while not self._is_over(merged) and monotonic() < deadline:
             sleep(0.005)
+        assert self._is_over(merged)
         return self._captured.records
 
     async def arecords(self, merged: int) -> list[CallRecord]:
@@ -96,6 +97,7 @@ def assert_two_calls(captured: CapturedTrail, provider: LocalProvider) -> None:
     """
     Find the two calls, and nothing else.
     """
+    captured._assembly.settle()  # so that a call which began and never ended is found, too
     assert [(each.status, each.output_chars) for each in captured.records] == [("ok", 31)] * 2
     assert provider.count() == 2
     assert (captured.recorder.open_calls, captured.problems.counts()) == (0, {})
@@ -241,7 +243,6 @@ def test_26_failing_call_that_litellm_makes(
     (record,) = told.records(0)
     assert (record.framework, record.status, record.error_code) == ("langchain", "error", "429")
     assert (record.error_type, record.feature) == ("RateLimitError", "support")
-    assert record.provider_request_id == provider.requests[0].request_id
     assert provider.count() == 1
 
 
@@ -264,14 +265,15 @@ def by_framework(records: list[CallRecord]) -> list[tuple[str, str, int | None]]
 
 
 def test_27_litellm_outside_of_langchain(
-    model: ChatOpenAI, told: Told, provider: LocalProvider
+    handler: TrailCallbackHandler, told: Told, provider: LocalProvider
 ) -> None:
     """A call of LiteLLM after one of LangChain, or in one of its chains, is its own record."""
+    model = litellm_model(provider, callbacks=[handler])
     model.invoke("hi")
     litellm.completion(**at(provider))
     chain = model | RunnableLambda(lambda _: litellm.completion(**at(provider)))
     chain.invoke("hi", config=TAGS)
-    found = by_framework(told.records(0))
+    found = by_framework(told.records(2))
     assert found == [("langchain", "ok", 31)] * 2 + [("litellm", "ok", 31)] * 2
     assert provider.count() == 4
 

@@ -106,8 +106,9 @@ def test_30_cache_writes_for_5_minutes_are_priced(
     handler: TrailCallbackHandler, captured: CapturedTrail, provider: LocalProvider, streamed: bool
 ) -> None:
     """Of writes kept for 5 minutes the price is known: Anthropic's own."""
-    answer = Answer(input_tokens=100, cached_tokens=20, cache_write_5m_tokens=10)
-    provider.script(answer)
+    # Anthropic reports both lifetimes, of which one is 0.
+    written = {"cache_write_5m_tokens": 10, "cache_write_1h_tokens": 0}
+    provider.script(Answer(input_tokens=100, cached_tokens=20, **written))
     model = anthropic_model(provider, callbacks=[handler])
     list(model.stream("hi")) if streamed else model.invoke("hi")
     (record,) = captured.records
