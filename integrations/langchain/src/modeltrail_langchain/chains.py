@@ -69,7 +69,8 @@ class ChainCallbackHandler(BaseCallbackHandler):
         """
         self._places.leave(run_id)
         self._answers.accept(run_id, inputs, outputs)
-        if (call := self._end(run_id)) is not None:
+        call = self._end(run_id)[0]
+        if call is not None:
             call.stop(decisions.response(outputs))
 
     @guarded
@@ -83,7 +84,8 @@ class ChainCallbackHandler(BaseCallbackHandler):
         self._answers.reject(run_id, inputs, error)
         if is_given_up(error):
             self._calls.cancel_within(run_id)
-        if (call := self._end(run_id)) is not None:
+        call = self._end(run_id)[0]
+        if call is not None:
             call.fail(error, code=error_code(error))
 
     @guarded
@@ -126,6 +128,7 @@ class ChainCallbackHandler(BaseCallbackHandler):
     def _find(self, run_id: UUID) -> Invocation | None:
         return self._recorder.find(FRAMEWORK, run_id)
 
-    def _end(self, run_id: UUID) -> Invocation | None:
-        self._calls.end(run_id)
-        return self._find(run_id)
+    def _end(self, run_id: UUID) -> tuple[Invocation | None, bool]:
+        # The call, and whether it asked for an answer of a certain shape.
+        has_schema = self._calls.end(run_id)
+        return self._find(run_id), has_schema

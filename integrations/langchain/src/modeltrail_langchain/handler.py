@@ -2,18 +2,18 @@
 LangChain's events of model calls, forwarded to the trail.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 from uuid import UUID
 
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import LLMResult
 
-from modeltrail.integration import HasRecorder, Invocation, error_code, guarded
+from modeltrail.integration import HasRecorder, Invocation, Operation, error_code, guarded
 from modeltrail_langchain import copies, translate
 from modeltrail_langchain.answers import asks_for_schema
 from modeltrail_langchain.chains import ChainCallbackHandler
-from modeltrail_langchain.messages import chat_messages, text_messages
+from modeltrail_langchain.messages import Messages, chat_messages, text_messages
 from modeltrail_langchain.translate import Serialized
 
 
@@ -59,13 +59,7 @@ class TrailCallbackHandler(ChainCallbackHandler):
         """
         if self._find(run_id) is None:
             asked = chat_messages(messages)
-            place = self._places.of(run_id, parent_run_id, event.get("tags"))
-            request = translate.request(
-                "chat", asked, serialized, run_id=run_id, place=place, **event
-            )
-            has_schema = asks_for_schema(event.get("options"))
-            is_direct = translate.is_direct(event.get("metadata"))
-            self._begin(run_id, request, has_schema=has_schema, is_direct=is_direct)
+            self._start("chat", asked, serialized, run_id, parent_run_id, event)
 
     @guarded
     def on_llm_start(
@@ -83,11 +77,7 @@ class TrailCallbackHandler(ChainCallbackHandler):
         """
         if self._find(run_id) is None:
             asked = text_messages(prompts)
-            place = self._places.of(run_id, parent_run_id, event.get("tags"))
-            request = translate.request(
-                "text_completion", asked, serialized, run_id=run_id, place=place, **event
-            )
-            self._begin(run_id, request, is_direct=translate.is_direct(event.get("metadata")))
+            self._start("text_completion", asked, serialized, run_id, parent_run_id, event)
 
     def on_llm_new_token(
         self, /, token: str | Sequence[Any], *, run_id: UUID, chunk: object = None, **_: Any
@@ -107,13 +97,10 @@ class TrailCallbackHandler(ChainCallbackHandler):
         """
         End a call well.
         """
-        has_schema = self._calls.has_schema(run_id)
-        if (call := self._end(run_id)) is None:
-            return
-        try:
-            self._stop(call, response, run_id, has_schema, in_chain=parent_run_id is not None)
-        finally:
-            call.leave_incomplete()  # only if the answer could not be read
+        call, has_schema = self._end(run_id)
+        if call is not None:
+            in_chain = parent_run_id is not None
+            self._stop(call, response, run_id, has_schema=has_schema, in_chain=in_chain)
 
     @guarded
     def on_llm_error(
@@ -128,16 +115,11 @@ class TrailCallbackHandler(ChainCallbackHandler):
         """
         End a call that failed or was given up.
         """
-        has_schema = self._calls.has_schema(run_id)
-        if (call := self._end(run_id)) is None:
-            return
-        try:
-            arrived = translate.partial_response(response, streaming=call.has_chunks)
-            call.fail(error, arrived, code=error_code(error))
-        finally:
-            call.fail(error, code=error_code(error))  # only if the pieces could not be read
-        if has_schema:
-            self._answers.misread(call, error)
+        call, has_schema = self._end(run_id)
+        if call is not None:
+            self._fail(call, error, response)
+            if has_schema:
+                self._answers.misread(call, error)
 
     def __copy__(self) -> Self:
         return self
@@ -149,18 +131,52 @@ class TrailCallbackHandler(ChainCallbackHandler):
     def __reduce__(self) -> tuple[Any, ...]:
         return copies.reduced(self)
 
-    def _stop(
-        self, call: Invocation, result: LLMResult, run_id: UUID, has_schema: bool, *, in_chain: bool
+    def _start(
+        self,
+        operation: Operation,
+        asked: Messages,
+        serialized: Serialized,
+        run_id: UUID,
+        parent_run_id: UUID | None,
+        event: Mapping[str, Any],
     ) -> None:
-        message_id = translate.message_id(result)
-        paid_by = self._answers.paid_for(message_id)
-        answer = translate.response(result, run_id, streaming=call.has_chunks, paid_by=paid_by)
-        whole = answer.finish_reasons or not answer.streaming
-        (call.stop if whole else call.leave_incomplete)(answer)
+        place = self._places.of(run_id, parent_run_id, event.get("tags"))
+        request = translate.request(
+            operation, asked, serialized, run_id=run_id, place=place, **event
+        )
+        has_schema = asks_for_schema(event.get("options"))
+        is_direct = translate.is_direct(event.get("metadata"))
+        self._begin(run_id, request, has_schema=has_schema, is_direct=is_direct)
+
+    def _stop(
+        self,
+        call: Invocation,
+        result: LLMResult,
+        run_id: UUID,
+        *,
+        has_schema: bool,
+        in_chain: bool,
+    ) -> None:
+        try:
+            message_id = translate.message_id(result)
+            paid_by = self._answers.paid_for(message_id)
+            answer = translate.response(result, run_id, streaming=call.has_chunks, paid_by=paid_by)
+            whole = answer.finish_reasons or not answer.streaming
+            (call.stop if whole else call.leave_incomplete)(answer)
+        finally:
+            call.leave_incomplete()  # only if the answer could not be read
         if message_id is not None and not answer.cache_hit:
             self._answers.pay(message_id, call)
         if message_id is not None and in_chain:
             self._answers.give(message_id, call, has_schema=has_schema)
+
+    @staticmethod
+    def _fail(call: Invocation, error: BaseException, response: LLMResult | None) -> None:
+        try:
+            arrived = translate.partial_response(response, streaming=call.has_chunks)
+            call.fail(error, arrived, code=error_code(error))
+        finally:
+            call.fail(error, code=error_code(error))  # only if the pieces could not be read
 
     @guarded
     def _note_piece(self, run_id: UUID, token: str | Sequence[Any], chunk: object) -> None:

@@ -83,19 +83,18 @@ class OpenCalls:
             if parent_id is not None:
                 self._within.setdefault(parent_id, set()).add(run_id)
 
-    def has_schema(self, run_id: UUID) -> bool:
-        """
-        Tell whether a call in flight asks for an answer of a certain shape.
-        """
-        return run_id in self._with_schema
-
-    def end(self, run_id: UUID) -> None:
+    def end(self, run_id: UUID) -> bool:
         """
         Forget a call that has ended, so that a long task gathers nothing.
+
+        Returns:
+            Whether it asked for an answer of a certain shape.
         """
+        has_schema = run_id in self._with_schema
         self._forget(run_id)
         if self._watches and (watch := self._unwatch(run_id)) is not None:
             watch.task.remove_done_callback(watch.on_done)
+        return has_schema
 
     def cancel_within(self, run_id: UUID) -> None:
         """
