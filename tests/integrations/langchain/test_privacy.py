@@ -166,6 +166,12 @@ PARTS: dict[str, Callable[[str], dict[str, Any]]] = {
         "data": data,
         "mime_type": "image/png",
     },
+    "document": lambda data: {
+        "type": "file",
+        "base64": data,
+        "mime_type": "application/pdf",
+        "filename": "a.pdf",
+    },
     "input_audio": lambda data: {
         "type": "input_audio",
         "input_audio": {"data": data, "format": "wav"},

@@ -102,9 +102,10 @@ def test_49_plain_names_of_users_and_sessions(model: ChatOpenAI, captured: Captu
     """What applications call users and sessions anyway is read, `user` before `user_id`."""
     model.invoke("hi", {"metadata": {"user_id": "u-1", "session_id": "s-1"}})
     model.invoke("hi", {"metadata": {"user": "u-2", "user_id": "u-1"}})
+    model.invoke("hi", {"metadata": {"user_id": "u-1", "user": "u-2"}})
     ref = captured.recorder.ref
     found = [(each.user_ref, each.session_ref) for each in captured.records]
-    assert found == [(ref("u-1"), ref("s-1")), (ref("u-2"), None)]
+    assert found == [(ref("u-1"), ref("s-1")), (ref("u-2"), None), (ref("u-2"), None)]
 
 
 @pytest.mark.parametrize("how", ["batch", "batch_as_completed", "abatch", "abatch_as_completed"])
