@@ -141,6 +141,19 @@ def test_free_tags_are_sorted_json(recorder: Recorder, frames: Frames) -> None:
     assert frames.fields(0)["tags"] == kept
 
 
+def test_credentials_in_free_tags_are_not_written(recorder: Recorder, frames: Frames) -> None:
+    """A tag called like a credential is left out, and what looks like one is replaced."""
+    told = "Bearer abcdefghijk" + "x" * 2000
+    with modeltrail.tag(note="has sk-0123456789abcdefghij", long=told, tokens="3"):
+        make_call(
+            recorder, tags={"api_key": "x", "OPENAI_API_KEY": "x", "db_password": "x", 5: "6"}
+        )
+    kept = '{"5":"6","long":"[secret]","note":"has [secret]","tokens":"3"}'
+    assert frames.fields(0)["tags"] == kept
+    assert frames[0].told["tags"]["note"] == "has [secret]"
+    assert recorder.problems.counts() == {"tag-secret": 3}
+
+
 @pytest.mark.parametrize(
     ("tags", "problem"),
     [

@@ -50,6 +50,11 @@ _SECRET = re.compile(
     """
 )
 REDACTED = "[secret]"
+REMEMBERED_CHARS = 1024
+# What holds a credential says so by its name.
+_SECRET_NAME = re.compile(
+    r"(?i)api_?key|secret|passw(or)?d|credential|authorization|(access|auth|bearer|refresh)_?token"
+)
 
 
 class CapturePolicy(msgspec.Struct, frozen=True):
@@ -112,12 +117,24 @@ def allowed_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {name: parameters[name] for name in known if isinstance(parameters[name], SCALARS)}
 
 
-@lru_cache(maxsize=256)  # parameters and tags of calls are mostly those of others before
 def without_secrets(text: str) -> str:
     """
     Replace what looks like a credential.
     """
+    return _remembered(text) if len(text) <= REMEMBERED_CHARS else _SECRET.sub(REDACTED, text)
+
+
+@lru_cache(maxsize=256)  # parameters and tags of calls are mostly those of others before
+def _remembered(text: str) -> str:
     return _SECRET.sub(REDACTED, text)
+
+
+@lru_cache(maxsize=256)
+def names_secret(name: str) -> bool:
+    """
+    Tell whether a name is that of a credential, such as `api_key`.
+    """
+    return _SECRET_NAME.search(name) is not None
 
 
 def storable(text: str) -> str:

@@ -7,17 +7,23 @@ thread (`modeltrail.describe`), since each line that runs here runs in the
 middle of the application's own call, and cold.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
 from modeltrail import context
-from modeltrail.capture import CapturePolicy, allowed_parameters, storable
+from modeltrail.capture import (
+    CapturePolicy,
+    allowed_parameters,
+    names_secret,
+    storable,
+    without_secrets,
+)
 from modeltrail.invocation import Ending
 from modeltrail.keys import Keys
-from modeltrail.record import CaptureMode, Request, Response
+from modeltrail.record import CaptureMode, Request, Response, Tags
 from modeltrail.shape import output_format
 from modeltrail.usage import known_counts
 
@@ -26,6 +32,9 @@ CALLER_LIMIT_BYTES = 64 * 1024
 PROMPTS_REMEMBERED = 64
 # People: what is stored of these tags is a keyed reference.
 KEYED_TAGS = {"unit": "unit_ref", "user": "user_ref", "session": "session_ref"}
+
+# All others are what an application likes to call them.
+KNOWN_TAGS = frozenset(Tags.__struct_fields__)
 
 Messages = Sequence[tuple[str, str]]
 
@@ -76,6 +85,8 @@ class Teller:
         facts: dict[str, Any] = {"capture_mode": mode, "policy_digest": self._policy_digest}
         if not KEYED_TAGS.keys().isdisjoint(tags):
             self._add_people(facts, tags)
+        if free := tags.keys() - KNOWN_TAGS:
+            self._remove_secrets(tags, free)
         texts: dict[str, bytes] = {}
         if request.messages:
             facts["input_chars"] = sum([len(text) for _, text in request.messages])
@@ -134,6 +145,16 @@ class Teller:
                 self._note("tag-not-text")
             else:
                 facts[column] = self._keys.ref(text)
+
+    def _remove_secrets(self, tags: dict[str, Any], free: Collection[str]) -> None:
+        # Here and not by the writer: what is in the spool is on a disk.
+        for name in free:
+            value = tags[name]
+            if isinstance(name, str) and names_secret(name):
+                del tags[name]
+                self._note("tag-secret")
+            elif isinstance(value, str):
+                tags[name] = without_secrets(value)
 
     def _digest(
         self, name: str, messages: Messages, facts: dict[str, Any], texts: dict[str, bytes]
