@@ -83,11 +83,11 @@ def test_inner_call_that_ends_last_completes_it_too(trail: CapturedTrail) -> Non
 def test_failure_of_the_inner_call_adds_nothing(trail: CapturedTrail) -> None:
     """How the inner call failed is not how the outer one ended: it may have tried again."""
     with outer_call(trail):
-        inner_call(trail).fail(ValueError(), Response(response_model="wrong"), code="500")
-        inner_call(trail).leave_incomplete(Response(response_model="wrong"))
+        inner_call(trail).fail(ValueError(), Response(response_id="wrong"), code="500")
+        inner_call(trail).leave_incomplete(Response(response_id="wrong"))
         inner_call(trail).stop(response(response_model="served"))
     assert found(trail) == [("outer", "ok", "served")]
-    assert trail.records[0].error_type is None
+    assert (trail.records[0].response_id, trail.records[0].error_type) == (None, None)
 
 
 def test_inner_call_announced_twice_is_one(trail: CapturedTrail) -> None:

@@ -88,7 +88,7 @@ def test_fact_told_before_the_end_wins_over_it(assembly: Assembly) -> None:
 def test_later_of_two_facts_wins(assembly: Assembly) -> None:
     """Of two facts about one column the one that was told last stands."""
     take(assembly, FrameKind.START, 0)
-    take(assembly, FrameKind.AMEND, 10, cost_nanousd=1)
+    take(assembly, FrameKind.AMEND, 10, cost_nanousd=1, response_model="first")
     take(assembly, FrameKind.AMEND, 20, cost_nanousd=2, response_model="served")
     take(assembly, FrameKind.END, 30, status="ok")
     take(assembly, FrameKind.AMEND, 40, cost_nanousd=3)

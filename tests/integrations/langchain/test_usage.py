@@ -8,6 +8,8 @@ from uuid import uuid4
 
 import pytest
 from langchain_core.caches import InMemoryCache
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.language_models import BaseChatModel
 from langchain_openai import ChatOpenAI, OpenAI
 from modeltrail_langchain import TrailCallbackHandler
 
@@ -240,9 +242,7 @@ def test_36_legacy_hit_leaves_no_record(
     assert provider.count() == 1
 
 
-def test_37_hit_leaves_the_paid_call_alone(
-    handler: TrailCallbackHandler, provider: LocalProvider
-) -> None:
+def test_37_hit_leaves_the_paid_call_alone(provider: LocalProvider) -> None:
     """LangChain writes the cost of a hit into the first answer; the first record stays."""
     with capture_records() as alone, capture_records() as followed:
         for trail, calls in ((alone, 1), (followed, 3)):
@@ -255,6 +255,40 @@ def test_37_hit_leaves_the_paid_call_alone(
     assert (usage_of(paid), paid.cost_source) == (usage_of(expected), "genai-prices")
     assert [each.cache_hit for each in (paid, *hits)] == [None, True, True]
     assert provider.count() == 2
+
+
+class Eager(BaseCallbackHandler):
+    """
+    Asks again as soon as an answer is there, before others hear of it.
+    """
+
+    run_inline = True
+    model: BaseChatModel | None = None
+
+    def on_llm_end(self, *_: Any, **__: Any) -> None:
+        if (model := self.model) is not None:
+            self.model = None
+            model.invoke("hi")
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_37_hit_that_ends_before_the_paid_call(
+    handler: TrailCallbackHandler, captured: CapturedTrail, provider: LocalProvider, streaming: bool
+) -> None:
+    """A hit that LangChain serves before it tells of the paid call's end does not make it free."""
+    eager = Eager()
+    eager.model = openai_model(
+        provider,
+        cache=InMemoryCache(),
+        streaming=streaming,
+        stream_usage=True,
+        callbacks=[eager, handler],
+    )
+    eager.model.invoke("hi")
+    hit, paid = captured.records
+    assert (hit.cache_hit, hit.cost_nanousd) == (True, 0)
+    assert (paid.cache_hit, paid.cost_nanousd) == (None, 14 * 150 + 7 * 600)
+    assert provider.count() == 1
 
 
 def test_38_stream_is_never_a_hit(
