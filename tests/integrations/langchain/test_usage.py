@@ -10,6 +10,7 @@ import pytest
 from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import HumanMessage
 from langchain_openai import ChatOpenAI, OpenAI
 from modeltrail_langchain import TrailCallbackHandler
 
@@ -116,6 +117,36 @@ def test_30_cache_writes_for_5_minutes_are_priced(
     (record,) = captured.records
     assert record.cost_nanousd == 70 * INPUT + 10 * CACHE_WRITE_5M + 20 * CACHE_READ + 7 * OUTPUT
     assert (record.cache_creation_input_tokens, record.cost_source) == (10, "genai-prices")
+
+
+FOR_HOUR: Any = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
+LOOK = {"name": "look", "description": "Look.", "input_schema": {"type": "object"}}
+
+
+@pytest.mark.parametrize(
+    ("message", "options"),
+    [
+        (HumanMessage([{"type": "text", "text": "hi", **FOR_HOUR}]), {}),
+        (HumanMessage("hi"), {"tools": [{**LOOK, **FOR_HOUR}]}),
+        (HumanMessage("hi"), FOR_HOUR),
+    ],
+    ids=["part", "tool", "request"],
+)
+def test_30_streams_lose_how_long_writes_are_kept(
+    handler: TrailCallbackHandler,
+    captured: CapturedTrail,
+    provider: LocalProvider,
+    message: HumanMessage,
+    options: dict[str, Any],
+) -> None:
+    """Where an hour was asked for and a stream tells but one sum, the price is not known."""
+    written = {"cache_write_5m_tokens": 10, "cache_write_1h_tokens": 30}
+    provider.script(Answer(input_tokens=100, cached_tokens=20, **written))
+    list(anthropic_model(provider, callbacks=[handler]).stream([message], **options))
+    (record,) = captured.records
+    assert (record.input_tokens, record.cache_creation_input_tokens) == (100, 40)
+    assert (record.usage_source, record.cost_nanousd) == ("partial", None)
+    assert len(handler._calls) == 0
 
 
 @each_client

@@ -6,9 +6,8 @@ which tells whether it could be used. The message's id is known then, the
 call's is not.
 """
 
-from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from langchain_core.exceptions import OutputParserException
@@ -133,10 +132,3 @@ def _id_of(value: object) -> str | None:
 @lru_cache(maxsize=256)
 def _is_message(kind: type) -> bool:
     return issubclass(kind, BaseMessage)
-
-
-def asks_for_schema(options: Mapping[str, Any] | None) -> bool:
-    """
-    Tell whether a call asks for an answer of a certain shape.
-    """
-    return options is not None and "ls_structured_output_format" in options

@@ -11,6 +11,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from modeltrail.integration import Invocation, Recorder, Request, error_code, guarded, is_given_up
 from modeltrail_langchain import decisions
 from modeltrail_langchain.answers import Answers
+from modeltrail_langchain.asked import NO_MORE, Asked
 from modeltrail_langchain.open_calls import OpenCalls
 from modeltrail_langchain.places import Places
 from modeltrail_langchain.translate import FRAMEWORK
@@ -116,19 +117,18 @@ class ChainCallbackHandler(BaseCallbackHandler):
     on_retriever_error = _leave
 
     def _begin(
-        self, run_id: UUID, request: Request, *, has_schema: bool = False, is_direct: bool = False
+        self, run_id: UUID, request: Request, *, asked: Asked = NO_MORE, is_direct: bool = False
     ) -> None:
         call = self._recorder.start(request)
         if not is_direct:
             # LiteLLM may make it, and tell of it once more.
             call.enclose()
         parent_id = request.parent_id if isinstance(request.parent_id, UUID) else None
-        self._calls.begin(run_id, call, parent_id=parent_id, has_schema=has_schema)
+        self._calls.begin(run_id, call, parent_id=parent_id, asked=asked)
 
     def _find(self, run_id: UUID) -> Invocation | None:
         return self._recorder.find(FRAMEWORK, run_id)
 
-    def _end(self, run_id: UUID) -> tuple[Invocation | None, bool]:
-        # The call, and whether it asked for an answer of a certain shape.
-        has_schema = self._calls.end(run_id)
-        return self._find(run_id), has_schema
+    def _end(self, run_id: UUID) -> tuple[Invocation | None, Asked]:
+        asked = self._calls.end(run_id)
+        return self._find(run_id), asked

@@ -11,7 +11,8 @@ from langchain_core.outputs import LLMResult
 
 from modeltrail.integration import HasRecorder, Invocation, Operation, error_code, guarded
 from modeltrail_langchain import copies, translate
-from modeltrail_langchain.answers import asks_for_schema
+from modeltrail_langchain.asked import NO_MORE, Asked
+from modeltrail_langchain.asked import asked as asked_for
 from modeltrail_langchain.chains import ChainCallbackHandler
 from modeltrail_langchain.messages import Messages, chat_messages, text_messages
 from modeltrail_langchain.translate import Serialized
@@ -58,8 +59,9 @@ class TrailCallbackHandler(ChainCallbackHandler):
         Begin a call of a chat model.
         """
         if self._find(run_id) is None:
-            asked = chat_messages(messages)
-            self._start("chat", asked, serialized, run_id, parent_run_id, event)
+            asked = asked_for(messages, **event)
+            texts = chat_messages(messages)
+            self._start("chat", texts, serialized, run_id, parent_run_id, event, asked)
 
     @guarded
     def on_llm_start(
@@ -76,8 +78,8 @@ class TrailCallbackHandler(ChainCallbackHandler):
         Begin a call of a text completion model.
         """
         if self._find(run_id) is None:
-            asked = text_messages(prompts)
-            self._start("text_completion", asked, serialized, run_id, parent_run_id, event)
+            texts = text_messages(prompts)
+            self._start("text_completion", texts, serialized, run_id, parent_run_id, event)
 
     def on_llm_new_token(
         self, /, token: str | Sequence[Any], *, run_id: UUID, chunk: object = None, **_: Any
@@ -97,10 +99,9 @@ class TrailCallbackHandler(ChainCallbackHandler):
         """
         End a call well.
         """
-        call, has_schema = self._end(run_id)
+        call, asked = self._end(run_id)
         if call is not None:
-            in_chain = parent_run_id is not None
-            self._stop(call, response, run_id, has_schema=has_schema, in_chain=in_chain)
+            self._stop(call, response, run_id, asked, in_chain=parent_run_id is not None)
 
     @guarded
     def on_llm_error(
@@ -115,10 +116,10 @@ class TrailCallbackHandler(ChainCallbackHandler):
         """
         End a call that failed or was given up.
         """
-        call, has_schema = self._end(run_id)
+        call, asked = self._end(run_id)
         if call is not None:
             self._fail(call, error, response)
-            if has_schema:
+            if asked.has_schema:
                 self._answers.misread(call, error)
 
     def __copy__(self) -> Self:
@@ -134,33 +135,33 @@ class TrailCallbackHandler(ChainCallbackHandler):
     def _start(
         self,
         operation: Operation,
-        asked: Messages,
+        texts: Messages,
         serialized: Serialized,
         run_id: UUID,
         parent_run_id: UUID | None,
         event: Mapping[str, Any],
+        asked: Asked = NO_MORE,
     ) -> None:
         place = self._places.of(run_id, parent_run_id, event.get("tags"))
         request = translate.request(
-            operation, asked, serialized, run_id=run_id, place=place, **event
+            operation, texts, serialized, run_id=run_id, place=place, **event
         )
-        has_schema = asks_for_schema(event.get("options"))
         is_direct = translate.is_direct(event.get("metadata"))
-        self._begin(run_id, request, has_schema=has_schema, is_direct=is_direct)
+        self._begin(run_id, request, asked=asked, is_direct=is_direct)
 
     def _stop(
-        self,
-        call: Invocation,
-        result: LLMResult,
-        run_id: UUID,
-        *,
-        has_schema: bool,
-        in_chain: bool,
+        self, call: Invocation, result: LLMResult, run_id: UUID, asked: Asked, *, in_chain: bool
     ) -> None:
         try:
             message_id = translate.message_id(result)
             paid_by = self._answers.paid_for(message_id)
-            answer = translate.response(result, run_id, streaming=call.has_chunks, paid_by=paid_by)
+            answer = translate.response(
+                result,
+                run_id,
+                streaming=call.has_chunks,
+                paid_by=paid_by,
+                caches_for_hour=asked.caches_for_hour,
+            )
             whole = answer.finish_reasons or not answer.streaming
             (call.stop if whole else call.leave_incomplete)(answer)
         finally:
@@ -168,7 +169,7 @@ class TrailCallbackHandler(ChainCallbackHandler):
         if message_id is not None and not answer.cache_hit:
             self._answers.pay(message_id, call)
         if message_id is not None and in_chain:
-            self._answers.give(message_id, call, has_schema=has_schema)
+            self._answers.give(message_id, call, has_schema=asked.has_schema)
 
     @staticmethod
     def _fail(call: Invocation, error: BaseException, response: LLMResult | None) -> None:

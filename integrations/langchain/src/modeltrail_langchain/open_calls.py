@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from modeltrail.integration import Invocation, Recorder, Response, guarded
+from modeltrail_langchain.asked import NO_MORE, Asked
 from modeltrail_langchain.translate import FRAMEWORK
 
 Task = asyncio.Task[Any]
@@ -48,8 +49,8 @@ class OpenCalls:
         self._recorder = recorder
         self._watches: dict[UUID, Watch] = {}
         self.waiting: set[UUID] = set()
-        self._with_schema: set[UUID] = set()
-        self._kept = (self._watches, self.waiting, self._with_schema)
+        self._asked: dict[UUID, Asked] = {}
+        self._kept = (self._watches, self.waiting, self._asked)
         # Run -> the watched calls that were made in it.
         self._within: dict[UUID, set[UUID]] = {}
 
@@ -62,18 +63,18 @@ class OpenCalls:
         call: Invocation,
         *,
         parent_id: UUID | None = None,
-        has_schema: bool = False,
+        asked: Asked = NO_MORE,
     ) -> None:
         """
         Remember a call, and the current task if there is one.
 
         Args:
             parent_id: The run that the call is made in.
-            has_schema: It asks for an answer of a certain shape.
+            asked: What must be known at its end.
         """
         self.waiting.add(run_id)
-        if has_schema:
-            self._with_schema.add(run_id)
+        if asked != NO_MORE:
+            self._asked[run_id] = asked
         if max(map(len, self._kept)) > self._recorder.open_calls:
             self._forget_settled()
         if (task := _current_task()) is not None and run_id not in self._watches:
@@ -83,18 +84,18 @@ class OpenCalls:
             if parent_id is not None:
                 self._within.setdefault(parent_id, set()).add(run_id)
 
-    def end(self, run_id: UUID) -> bool:
+    def end(self, run_id: UUID) -> Asked:
         """
         Forget a call that has ended, so that a long task gathers nothing.
 
         Returns:
-            Whether it asked for an answer of a certain shape.
+            What was asked for.
         """
-        has_schema = run_id in self._with_schema
+        asked = self._asked.get(run_id, NO_MORE)
         self._forget(run_id)
         if self._watches and (watch := self._unwatch(run_id)) is not None:
             watch.task.remove_done_callback(watch.on_done)
-        return has_schema
+        return asked
 
     def cancel_within(self, run_id: UUID) -> None:
         """
@@ -111,7 +112,7 @@ class OpenCalls:
 
     def _forget(self, run_id: UUID) -> None:
         self.waiting.discard(run_id)
-        self._with_schema.discard(run_id)
+        self._asked.pop(run_id, None)
 
     def _unwatch(self, run_id: UUID) -> Watch | None:
         watch = self._watches.pop(run_id, None)

@@ -37,6 +37,10 @@ ECHOES = frozenset({"litellm"})
 # Clients that send their requests themselves, by LangChain's word: no call of another
 # framework is part of theirs.
 DIRECT = frozenset({"anthropic", "openai"})
+# Clients of models that keep parts of the input for as long as they are told to.
+CACHE_LIFETIMES = frozenset(
+    {"anthropic", "anthropic_bedrock", "google_anthropic_vertex", "litellm"}
+)
 # How providers call it: OpenAI, Anthropic, OpenAI's Responses API, Ollama, Bedrock.
 FINISH_REASONS = ("finish_reason", "stop_reason", "status", "done_reason", "stopReason")
 # What LangGraph and agents tell of themselves -> free tag.

@@ -26,6 +26,7 @@ from modeltrail.integration import (
     Operation,
     Request,
     Response,
+    UsageSource,
     provider_at,
     tags_from_metadata,
 )
@@ -102,7 +103,12 @@ def has_content(token: str | Sequence[Any], chunk: object) -> bool:
 
 
 def response(
-    result: LLMResult, run_id: UUID, *, streaming: bool, paid_by: str | None = None
+    result: LLMResult,
+    run_id: UUID,
+    *,
+    streaming: bool,
+    paid_by: str | None = None,
+    caches_for_hour: bool = False,
 ) -> Response:
     """
     Translate the answer to a call.
@@ -110,6 +116,8 @@ def response(
     Args:
         streaming: Pieces of it were seen before.
         paid_by: The call that gave this answer first, if there was another one.
+        caches_for_hour: Some of what was written to the provider's cache is
+            kept for an hour.
     """
     candidates = result.generations[0] if result.generations else []
     messages = _messages(candidates)
@@ -122,7 +130,7 @@ def response(
         **facts,
         **_content(candidates, messages),
         usage=usage,
-        usage_source="cache" if is_hit else None,
+        usage_source="cache" if is_hit else _doubt(usage, caches_for_hour),
         cache_hit=is_hit or None,
         origin_id=paid_by if is_hit else None,
         streaming=streaming or any(map(_is_chunk, map(type, candidates))),
@@ -273,6 +281,12 @@ def _usage(result: LLMResult, messages: Sequence[BaseMessage]) -> Mapping[str, A
     else:
         reported = (result.llm_output or NOTHING).get("token_usage")
     return reported if isinstance(reported, dict) else None
+
+
+def _doubt(usage: Mapping[str, Any] | None, caches_for_hour: bool) -> UsageSource | None:
+    # Streams of Anthropic's lose how long what was written is kept: two prices, one count.
+    details = (usage or NOTHING).get("input_token_details") or NOTHING
+    return "partial" if caches_for_hour and details.get("cache_creation") else None
 
 
 def _is_cache_hit(
