@@ -30,22 +30,15 @@ class Asked(NamedTuple):
 NO_MORE = Asked()
 
 
-def asked(
-    batches: Sequence[Sequence[BaseMessage]],
-    *,
-    options: Mapping[str, Any] | None = None,
-    metadata: Mapping[str, Any] | None = None,
-    invocation_params: Mapping[str, Any] | None = None,
-    **_: Any,
-) -> Asked:
+def asked(batches: Sequence[Sequence[BaseMessage]], event: Mapping[str, Any]) -> Asked:
     """
-    Read what is asked for out of the start of a call.
+    Read what is asked for out of the event that starts a call.
     """
-    has_schema = options is not None and "ls_structured_output_format" in options
-    is_cached = (metadata or NOTHING).get("ls_provider") in CACHE_LIFETIMES
+    has_schema = "ls_structured_output_format" in (event.get("options") or NOTHING)
+    is_cached = (event.get("metadata") or NOTHING).get("ls_provider") in CACHE_LIFETIMES
     if not (has_schema or is_cached):
         return NO_MORE
-    parameters = invocation_params or NOTHING
+    parameters = event.get("invocation_params") or NOTHING
     return Asked(has_schema, is_cached and any(map(_is_for_hour, _cached(batches, parameters))))
 
 

@@ -59,7 +59,7 @@ class TrailCallbackHandler(ChainCallbackHandler):
         Begin a call of a chat model.
         """
         if self._find(run_id) is None:
-            asked = asked_for(messages, **event)
+            asked = asked_for(messages, event)
             texts = chat_messages(messages)
             self._start("chat", texts, serialized, run_id, parent_run_id, event, asked)
 

@@ -73,9 +73,12 @@ class OpenCalls:
             asked: What must be known at its end.
         """
         self.waiting.add(run_id)
-        if asked != NO_MORE:
+        if asked is not NO_MORE:
             self._asked[run_id] = asked
-        if max(map(len, self._kept)) > self._recorder.open_calls:
+            if len(self._asked) > self._recorder.open_calls:
+                self._forget_settled()
+        open_calls = self._recorder.open_calls
+        if len(self.waiting) > open_calls or len(self._watches) > open_calls:
             self._forget_settled()
         if (task := _current_task()) is not None and run_id not in self._watches:
             watch = Watch(call, parent_id, task, partial(self._task_done, run_id))
@@ -91,11 +94,9 @@ class OpenCalls:
         Returns:
             What was asked for.
         """
-        asked = self._asked.get(run_id, NO_MORE)
-        self._forget(run_id)
         if self._watches and (watch := self._unwatch(run_id)) is not None:
             watch.task.remove_done_callback(watch.on_done)
-        return asked
+        return self._forget(run_id)
 
     def cancel_within(self, run_id: UUID) -> None:
         """
@@ -110,9 +111,9 @@ class OpenCalls:
                 self.end(inner)
                 watch.call.cancel()
 
-    def _forget(self, run_id: UUID) -> None:
+    def _forget(self, run_id: UUID) -> Asked:
         self.waiting.discard(run_id)
-        self._asked.pop(run_id, None)
+        return self._asked.pop(run_id, NO_MORE) if self._asked else NO_MORE
 
     def _unwatch(self, run_id: UUID) -> Watch | None:
         watch = self._watches.pop(run_id, None)
