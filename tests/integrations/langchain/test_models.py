@@ -268,27 +268,6 @@ def first_chunk_of(captured: CapturedTrail, run_id: UUID) -> int | None:
     return None if call is None else call._first_chunk_us
 
 
-@pytest.mark.parametrize(
-    ("token", "expected"),
-    [
-        ("", False),
-        ("a", True),
-        ([], False),
-        ([{"type": "text", "text": "", "index": 0}], False),
-        ([{"type": "text", "text": "a"}], True),
-        (["a"], True),
-        ([{"type": "thinking", "thinking": "hm"}], True),
-    ],
-)
-def test_43_pieces_with_content(token: Any, expected: bool) -> None:
-    """
-    Only a piece that holds something counts as the first chunk.
-
-    These are the forms that pieces come in with the clients of several providers.
-    """
-    assert translate.has_content(token, None) is expected
-
-
 # 44, 45: attempts
 
 

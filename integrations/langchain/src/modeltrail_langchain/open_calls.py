@@ -75,10 +75,7 @@ class OpenCalls:
         self.waiting.add(run_id)
         if asked is not NO_MORE:
             self._asked[run_id] = asked
-            if len(self._asked) > self._recorder.open_calls:
-                self._forget_settled()
-        open_calls = self._recorder.open_calls
-        if len(self.waiting) > open_calls or len(self._watches) > open_calls:
+        if max(len(self.waiting), len(self._watches), len(self._asked)) > self._recorder.open_calls:
             self._forget_settled()
         if (task := _current_task()) is not None and run_id not in self._watches:
             watch = Watch(call, parent_id, task, partial(self._task_done, run_id))
