@@ -90,6 +90,8 @@ class Request(Struct, frozen=True, kw_only=True, omit_defaults=True):
             capture policy decides what remains of it.
         prompt: The part of the input that the application wrote itself, such
             as the system prompt; its digest groups calls by template.
+        started_at_us: When it began, microseconds UTC, if that was before now:
+            some calls are only told of at their end.
         parameters: Parameters of the request. Only those of an allow-list
             are kept (`modeltrail.capture.PARAMETERS`).
         tags: What the framework was given for this very call, by the names
@@ -111,6 +113,7 @@ class Request(Struct, frozen=True, kw_only=True, omit_defaults=True):
     attempt: int | None = None
     is_fallback: bool | None = None
     shadow: bool | None = None
+    started_at_us: int | None = None
     parameters: Mapping[str, Any] = {}
     messages: Sequence[tuple[str, str]] = ()
     prompt: str | None = None

@@ -83,7 +83,7 @@ class Recorder:
             return known
         if (outer := enclosing(request.framework, self)) is not None:
             return self._start_inner(outer, key)
-        started_at_us = self._clock_us()
+        started_at_us = request.started_at_us or self._clock_us()
         call = Invocation(uuid7(started_at_us), started_at_us, key, self)
         told, facts, texts = self._teller.start(request)
         call.capture_mode = facts["capture_mode"]

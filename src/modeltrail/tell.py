@@ -100,7 +100,13 @@ class Teller:
                 self._remember(prompt, facts.get("prompt_digest"))
         parameters = request.parameters and allowed_parameters(request.parameters)
         told = replace(
-            request, messages=(), prompt=None, parameters=parameters, default_tags={}, tags=tags
+            request,
+            messages=(),
+            prompt=None,
+            parameters=parameters,
+            default_tags={},
+            tags=tags,
+            started_at_us=None,
         )
         return told, facts, texts
 

@@ -735,3 +735,68 @@ def test_nothing_stays_open(records: CapturedTrail, provider: LocalProvider) -> 
     assert not handler.calls._calls
     assert not handler.calls._spans
     assert len(records.records) == 60
+
+
+# --- forgotten decorators -------------------------------------------------------------------
+
+
+class ForgetfulModel(CustomLLM):
+    """
+    A model whose author forgot the decorators: LlamaIndex sends no event of it.
+    """
+
+    broken: bool = False
+
+    @property
+    def metadata(self) -> LLMMetadata:
+        return LLMMetadata(model_name="forgetful")
+
+    def complete(self, prompt: str, formatted: bool = False, **_: Any) -> CompletionResponse:
+        if self.broken:
+            raise ConnectionError("away")
+        usage = {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4}
+        return CompletionResponse(text="yes", raw={"usage": usage, "model": "served"})
+
+    def stream_complete(self, prompt: str, formatted: bool = False, **_: Any) -> Iterator[Any]:
+        for text in ("y", "ye", "yes"):
+            yield CompletionResponse(text=text, delta=text[-1])
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda llm: llm.complete(PROMPT),
+        lambda llm: llm.chat(asked()),
+        lambda llm: asyncio.run(llm.acomplete(PROMPT)),
+        lambda llm: asyncio.run(llm.achat(asked())),
+    ],
+    ids=["complete", "chat", "acomplete", "achat"],
+)
+def test_11_call_of_a_forgetful_model(records: CapturedTrail, act: Any) -> None:
+    """A call that no event tells of leaves one record, made from its span."""
+    with modeltrail.tag(feature="support"):
+        act(ForgetfulModel())
+    record = only(records)
+    assert (record.status, record.request_model, record.response_model) == (
+        "ok",
+        "forgetful",
+        "served",
+    )
+    assert (record.input_tokens, record.output_tokens, record.output_chars) == (3, 1, 3)
+    assert record.feature == "support"
+    assert record.input_chars is not None and record.input_chars >= len(PROMPT)
+    assert record.latency_us is not None
+
+
+def test_11_error_of_a_forgetful_model(records: CapturedTrail) -> None:
+    """So does one that fails."""
+    with pytest.raises(ConnectionError):
+        ForgetfulModel(broken=True).complete(PROMPT)
+    assert (only(records).status, only(records).error_type) == ("error", "ConnectionError")
+
+
+def test_11_stream_of_a_forgetful_model(records: CapturedTrail) -> None:
+    """Of a stream nothing but its beginning is known."""
+    list(ForgetfulModel().stream_complete(PROMPT))
+    record = only(records)
+    assert (record.status, record.streaming, record.output_chars) == ("incomplete", True, None)

@@ -30,13 +30,16 @@ class Answer:
 
     Attributes:
         streamed: Whether it comes in pieces.
+
+    Args:
+        columns: What is known of it beforehand.
     """
 
     __slots__ = ("_columns", "_ends", "_pieces", "_reasons", "_refused", "_usage", "streamed")
 
-    def __init__(self) -> None:
+    def __init__(self, **columns: Any) -> None:
         self.streamed = False
-        self._columns: dict[str, Any] = {}
+        self._columns = columns
         self._ends = False
         self._pieces: list[str] | None = None
         self._reasons: dict[int, str] = {}

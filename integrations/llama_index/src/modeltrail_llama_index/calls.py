@@ -27,12 +27,21 @@ from llama_index.core.instrumentation.events.llm import (
 from llama_index_instrumentation.base import BaseEvent
 
 from modeltrail.integration import Invocation, Recorder, Response, error_code, guarded
+from modeltrail_llama_index import forgotten
 from modeltrail_llama_index.answer import Answer
-from modeltrail_llama_index.spans import Span, is_forwarded, method_of, span_from
+from modeltrail_llama_index.spans import (
+    Span,
+    chain_of,
+    is_asked,
+    is_forwarded,
+    method_of,
+    span_from,
+)
 from modeltrail_llama_index.translate import request_from
 
 # More than any application has at once; what is beyond it has lost its end.
 LIMIT = 100_000
+NOTHING: Mapping[str, Any] = {}
 
 
 class Call(NamedTuple):
@@ -59,6 +68,8 @@ class OpenCalls:
         self.recorder = self._recorder = recorder
         self._calls: dict[str | None, list[Call]] = {}
         self._spans: dict[str, Span] = {}
+        # Spans of models in which a call was told of.
+        self._told: set[str] = set()
 
     def enter(
         self, id_: str, parent_id: str | None, instance: object, arguments: Mapping[str, Any]
@@ -71,12 +82,28 @@ class OpenCalls:
         if len(self._spans) > LIMIT:
             self._spans.pop(next(iter(self._spans)), None)
 
-    def leave(self, id_: str, result: object = None) -> None:
+    def leave(
+        self,
+        id_: str,
+        result: object = None,
+        instance: object = None,
+        arguments: Mapping[str, Any] = NOTHING,
+    ) -> None:
         """
         Forget a span; a stream that it returns is watched, for nobody may read it.
+
+        Args:
+            result: What its method returned, or the error that it raised.
+            instance: Whose method it was.
+            arguments: What that was given.
         """
-        self._spans.pop(id_, None)
-        if id_ in self._calls and isinstance(result, Generator | AsyncGenerator):
+        span, was_told = self._spans.pop(id_, None), id_ in self._told
+        self._told.discard(id_)
+        if span is not None and not was_told and is_asked(span, method := method_of(id_)):
+            self._mark(span.around)
+            told = {"instance": instance, "arguments": arguments, "outcome": result}
+            forgotten.record(self.recorder, span, method, **told)
+        elif id_ in self._calls and isinstance(result, Generator | AsyncGenerator):
             weakref.finalize(result, self.drop_unread, id_).atexit = False
 
     def start(self, event: Any) -> None:
@@ -86,10 +113,19 @@ class OpenCalls:
         span, method = self._spans.get(event.span_id), method_of(event.span_id)
         if is_forwarded(span, method):
             return
+        self._mark(span)
         call = Call(self.recorder.start(request_from(event, span, method)), Answer())
         self._calls.setdefault(event.span_id, []).append(call)
         if len(self._calls) > LIMIT:
             self._lose(next(iter(self._calls)))
+
+    def _mark(self, span: Span | None) -> None:
+        # Those around a span that is marked are marked already.
+        for each in chain_of(span):
+            if each.id in self._told:
+                return
+            if each.model is not None:
+                self._told.add(each.id)
 
     def add(self, event: Any) -> None:
         """

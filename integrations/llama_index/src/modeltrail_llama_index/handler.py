@@ -87,30 +87,30 @@ class TrailSpanHandler(BaseSpanHandler[BaseSpan]):
         self,
         /,
         id_: str,
-        bound_args: BoundArguments,  # noqa: ARG002
-        instance: Any | None = None,  # noqa: ARG002
+        bound_args: BoundArguments,
+        instance: Any | None = None,
         result: Any | None = None,
         **_: Any,
     ) -> None:
         """
-        Forget the span; never raises.
+        Forget the span, and record a call that only it told of; never raises.
         """
-        self.calls.leave(id_, result)
+        self.calls.leave(id_, result, instance, bound_args.arguments)
 
     @guarded
     def span_drop(
         self,
         /,
         id_: str,
-        bound_args: BoundArguments,  # noqa: ARG002
-        instance: Any | None = None,  # noqa: ARG002
+        bound_args: BoundArguments,
+        instance: Any | None = None,
         err: BaseException | None = None,
         **_: Any,
     ) -> None:
         """
         End the span's calls with its error; never raises.
         """
-        self.calls.leave(id_)
+        self.calls.leave(id_, err, instance, bound_args.arguments)
         if err is not None:
             self.calls.fail(id_, err)
 

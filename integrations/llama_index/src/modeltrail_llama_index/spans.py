@@ -7,6 +7,7 @@ what an embedding model is given, are known to the span alone.
 
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from time import time_ns
 from typing import Any, NamedTuple
 
 from llama_index.core.base.embeddings.base import BaseEmbedding
@@ -21,6 +22,10 @@ EMBEDDERS = frozenset({BaseEmbedding, BaseSparseEmbedding})
 MODELS = EMBEDDERS | {BaseLLM}
 # Their own methods only forward to another call, which announces itself.
 WRAPPERS = (CustomLLM, StructuredLLM)
+# The methods of an LLM that call it.
+METHODS = frozenset(
+    f"{way}{what}" for way in ("", "a", "stream_", "astream_") for what in ("chat", "complete")
+)
 # What the methods of an embedding model call their input: one text, or many.
 ONE_TEXT = ("query", "text")
 MANY_TEXTS = "texts"
@@ -40,12 +45,14 @@ class Model(NamedTuple):
         base_url: Its endpoint, None if it tells none.
         parameters: Parameters of every request that it makes.
         inputs: What an embedding model is given, request by request.
+        entered_us: When the span began, microseconds UTC.
     """
 
     kind: type
     base_url: str | None
     parameters: Mapping[str, Any]
     inputs: Iterator[Messages]
+    entered_us: int
 
 
 class Span(NamedTuple):
@@ -53,12 +60,16 @@ class Span(NamedTuple):
     A span that was entered and not left.
 
     Attributes:
+        id: Its id.
+        around: The span that it was entered in, None if that was not seen.
         trace_id: The id of the outermost span.
         parent_id: The nearest span around it of another object.
         owner: Tells objects apart while they are in use; None for a function.
         model: None if it covers no model's method.
     """
 
+    id: str
+    around: "Span | None"
     trace_id: str
     parent_id: str | None
     owner: int | None
@@ -82,9 +93,10 @@ def span_from(
     owner = None if instance is None else id(instance)
     model = model_from(instance, arguments) if _is_model(kind) else None
     if parent is None:
-        return Span(parent_id or span_id, parent_id, owner, model)
+        return Span(span_id, None, parent_id or span_id, parent_id, owner, model)
     nested = model is not None and owner == parent.owner
-    return Span(parent.trace_id, parent.parent_id if nested else parent_id, owner, model)
+    outer_id = parent.parent_id if nested else parent_id
+    return Span(span_id, parent, parent.trace_id, outer_id, owner, model)
 
 
 def model_from(instance: object, arguments: Mapping[str, Any]) -> Model:
@@ -94,7 +106,8 @@ def model_from(instance: object, arguments: Mapping[str, Any]) -> Model:
     kind: type = type(instance)
     fields = vars(instance)
     inputs = _inputs(arguments, fields.get("embed_batch_size") or 1) if _embeds(kind) else NONE
-    return Model(kind, fields.get("api_base"), allowed_parameters(fields), inputs)
+    parameters = allowed_parameters(fields)
+    return Model(kind, fields.get("api_base"), parameters, inputs, time_ns() // 1000)
 
 
 def _inputs(arguments: Mapping[str, Any], batch_size: int) -> Iterator[Messages]:
@@ -115,6 +128,24 @@ def _is_model(kind: type) -> bool:
 @lru_cache(maxsize=512)
 def _embeds(kind: type) -> bool:
     return not EMBEDDERS.isdisjoint(kind.__mro__)
+
+
+def chain_of(span: Span | None) -> Iterator[Span]:
+    """
+    Return a span and those around it.
+    """
+    while span is not None:
+        yield span
+        span = span.around
+
+
+def is_asked(span: Span, method: str) -> bool:
+    """
+    Tell whether a span covers a call of an LLM itself.
+    """
+    if span.model is None or method not in METHODS or _embeds(span.model.kind):
+        return False
+    return not is_forwarded(span, method)
 
 
 def method_of(span_id: str | None) -> str:

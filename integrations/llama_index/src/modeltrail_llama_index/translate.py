@@ -52,7 +52,9 @@ class Asked(NamedTuple):
     parameters: Mapping[str, Any]
 
 
-def request_from(event: Any, span: Span | None, method: str) -> Request:
+def request_from(
+    event: Any, span: Span | None, method: str, *, started_at_us: int | None = None
+) -> Request:
     """
     Describe a call that begins.
 
@@ -60,8 +62,10 @@ def request_from(event: Any, span: Span | None, method: str) -> Request:
         event: One of those that `READERS` names.
         span: The span it belongs to, None if that was not seen.
         method: The method that the span covers.
+        started_at_us: When it began, if that was not now.
     """
-    place = span or Span(event.span_id or event.id_, None, None, None)
+    here = event.span_id or event.id_
+    place = span or Span(here, None, here, None, None, None)
     asked = READERS[type(event)](event, place.model)
     own = place.model.parameters if place.model else {}
     described = event.model_dict
@@ -75,6 +79,7 @@ def request_from(event: Any, span: Span | None, method: str) -> Request:
         provider=_provider(described, place.model),
         request_model=described.get("model_name") or described.get("model"),
         streaming=method in STREAMING,
+        started_at_us=started_at_us,
         parameters={**own, **allowed_parameters(asked.parameters)} if asked.parameters else own,
         messages=asked.messages,
         prompt=asked.prompt,
