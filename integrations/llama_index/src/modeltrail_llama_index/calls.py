@@ -101,12 +101,14 @@ class OpenCalls:
         self._told.discard(id_)
         if span is not None and not was_told and is_asked(span, method := method_of(id_)):
             self._mark(span.around)
-            told: dict[str, Any] = {
-                "instance": instance,
-                "arguments": arguments,
-                "outcome": result,
-            }
-            forgotten.record(self.recorder, span, method, **told)
+            forgotten.record(
+                self.recorder,
+                span,
+                method,
+                instance=instance,
+                arguments=arguments,
+                outcome=result,
+            )
         elif id_ in self._calls and isinstance(result, Generator | AsyncGenerator):
             weakref.finalize(result, self.drop_unread, id_).atexit = False
 
