@@ -3,16 +3,14 @@ The agent on LangChain, run as a reader runs it.
 """
 
 import re
-import subprocess
-import sys
 from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
 import modeltrail
+from tests.examples.running import run_example
 
-ROOT = Path(__file__).parents[2]
 USERS = 40
 
 
@@ -22,17 +20,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     Run the example in a folder of its own.
     """
     folder = tmp_path_factory.mktemp("agent")
-    ran = subprocess.run(
-        [sys.executable, "-m", "examples.langchain_agent"],
-        cwd=folder,
-        env={"PYTHONPATH": str(ROOT), "HOME": str(folder), "PATH": "/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stderr
-    return folder, ran.stdout
+    return folder, run_example("langchain_agent", folder)
 
 
 def test_agent_leaves_a_record_of_every_model_call(
