@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modeltrail.record import Usage
-from modeltrail.usage import is_consistent, read_usage
+from modeltrail.usage import is_consistent, known_counts, read_usage
 
 
 def test_openai_dialect() -> None:
@@ -50,6 +50,95 @@ def test_langchain_dialect() -> None:
         reasoning_output_tokens=200,
         source="provider",
     )
+
+
+def test_responses_dialect() -> None:
+    """OpenAI's responses count inclusively under names of their own."""
+    reported = {
+        "input_tokens": 100,
+        "output_tokens": 50,
+        "total_tokens": 150,
+        "input_tokens_details": {"cached_tokens": 40},
+        "output_tokens_details": {"reasoning_tokens": 30},
+    }
+    assert read_usage(reported) == Usage(
+        input_tokens=100,
+        output_tokens=50,
+        cache_read_input_tokens=40,
+        reasoning_output_tokens=30,
+        source="provider",
+    )
+
+
+def test_anthropic_dialect() -> None:
+    """Anthropic tells the cache apart from the input: the input is all of them."""
+    reported = {
+        "input_tokens": 40,
+        "output_tokens": 50,
+        "cache_read_input_tokens": 20,
+        "cache_creation_input_tokens": 40,
+        "cache_creation": {"ephemeral_5m_input_tokens": 10, "ephemeral_1h_input_tokens": 30},
+        "output_tokens_details": {"thinking_tokens": 30},
+        "service_tier": "standard",
+    }
+    expected = Usage(
+        input_tokens=100,
+        output_tokens=50,
+        cache_read_input_tokens=20,
+        cache_creation_input_tokens=40,
+        reasoning_output_tokens=30,
+        detail={"cache_creation_5m_input_tokens": 10, "cache_creation_1h_input_tokens": 30},
+        source="provider",
+    )
+    assert read_usage(reported) == expected
+    assert read_usage(known_counts(reported)) == expected
+
+
+def test_bedrock_dialect() -> None:
+    """So does Bedrock's Converse API."""
+    reported = {
+        "inputTokens": 40,
+        "outputTokens": 50,
+        "totalTokens": 150,
+        "cacheReadInputTokens": 20,
+        "cacheWriteInputTokens": 40,
+    }
+    expected = Usage(
+        input_tokens=100,
+        output_tokens=50,
+        cache_read_input_tokens=20,
+        cache_creation_input_tokens=40,
+        source="provider",
+    )
+    assert read_usage(reported) == read_usage(known_counts(reported)) == expected
+
+
+def test_gemini_dialect() -> None:
+    """Gemini tells thoughts and results of tools apart; its cache lies within the prompt."""
+    reported = {
+        "prompt_token_count": 100,
+        "candidates_token_count": 20,
+        "cached_content_token_count": 40,
+        "thoughts_token_count": 30,
+        "tool_use_prompt_token_count": 5,
+        "total_token_count": 155,
+        "traffic_type": "ON_DEMAND",
+    }
+    expected = Usage(
+        input_tokens=105,
+        output_tokens=50,
+        cache_read_input_tokens=40,
+        reasoning_output_tokens=30,
+        detail={"tool_input_tokens": 5},
+        source="provider",
+    )
+    assert read_usage(reported) == read_usage(known_counts(reported)) == expected
+
+
+def test_all_input_from_the_cache() -> None:
+    """An input that was read from the cache as a whole is known, though what is beside it is 0."""
+    usage = read_usage({"input_tokens": 0, "output_tokens": 1, "cache_read_input_tokens": 9})
+    assert (usage.input_tokens, usage.source) == (9, "provider")
 
 
 def test_nothing_reported_is_missing_not_zero() -> None:

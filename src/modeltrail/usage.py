@@ -20,21 +20,32 @@ class Dialect(NamedTuple):
 
     Attributes:
         marks: Keys that must be there for the dialect to be recognised.
-        fields: Key -> field of `Usage`; inclusive counts only.
-        nested: Key of a part -> its keys -> field of `Usage`, or any other
-            name for a figure that is kept in `usage_detail`.
-        added: Figure of `usage_detail` -> the field of `Usage` that it is a
-            part of and that does not contain it where the dialect reports it.
+        fields: Key -> field of `Usage`, or any other name for a figure that
+            is kept in `usage_detail`.
+        nested: Key of a part -> its keys -> the same.
+        added: Figure -> the field of `Usage` that it is a part of and that
+            does not contain it where the dialect reports it.
     """
 
     name: str
     marks: tuple[str, ...]
     fields: Mapping[str, str]
-    nested: Mapping[str, Mapping[str, str]]
+    nested: Mapping[str, Mapping[str, str]] = MappingProxyType({})
     added: Mapping[str, str] = MappingProxyType({})
 
 
-# Both dialects count cached tokens within the input and reasoning within the output.
+# Anthropic's writes by how long they are kept.
+_LIFETIMES = {
+    "ephemeral_5m_input_tokens": "cache_creation_5m_input_tokens",
+    "ephemeral_1h_input_tokens": "cache_creation_1h_input_tokens",
+}
+# For those that count as input only what was neither read from a cache nor written to one.
+_CACHE_APART = {
+    "cache_read_input_tokens": "input_tokens",
+    "cache_creation_input_tokens": "input_tokens",
+}
+# What is not `added` is counted within its total: cached tokens within the input, reasoning
+# within the output.
 DIALECTS = (
     Dialect(
         "openai",
@@ -54,17 +65,25 @@ DIALECTS = (
         },
     ),
     Dialect(
+        # OpenAI's responses name the same totals and other parts.
         "langchain",
         marks=("input_tokens", "total_tokens"),
         fields={"input_tokens": "input_tokens", "output_tokens": "output_tokens"},
         nested={
+            "input_tokens_details": {
+                "cached_tokens": "cache_read_input_tokens",
+                "audio_tokens": "input_audio_tokens",
+            },
+            "output_tokens_details": {
+                "reasoning_tokens": "reasoning_output_tokens",
+                "audio_tokens": "output_audio_tokens",
+            },
             "input_token_details": {
                 "cache_read": "cache_read_input_tokens",
                 "cache_creation": "cache_creation_input_tokens",
                 "audio": "input_audio_tokens",
-                # Anthropic's writes by how long they are kept; `cache_creation` is 0 beside them.
-                "ephemeral_5m_input_tokens": "cache_creation_5m_input_tokens",
-                "ephemeral_1h_input_tokens": "cache_creation_1h_input_tokens",
+                # `cache_creation` is 0 beside them.
+                **_LIFETIMES,
             },
             "output_token_details": {
                 "reasoning": "reasoning_output_tokens",
@@ -76,12 +95,58 @@ DIALECTS = (
             "cache_creation_1h_input_tokens": "cache_creation_input_tokens",
         },
     ),
+    Dialect(
+        "anthropic",
+        marks=("input_tokens",),
+        fields={
+            "input_tokens": "input_tokens",
+            "output_tokens": "output_tokens",
+            "cache_read_input_tokens": "cache_read_input_tokens",
+            "cache_creation_input_tokens": "cache_creation_input_tokens",
+        },
+        nested={
+            "cache_creation": _LIFETIMES,
+            "output_tokens_details": {"thinking_tokens": "reasoning_output_tokens"},
+        },
+        added=_CACHE_APART,
+    ),
+    Dialect(
+        "bedrock",
+        marks=("inputTokens",),
+        fields={
+            "inputTokens": "input_tokens",
+            "outputTokens": "output_tokens",
+            "cacheReadInputTokens": "cache_read_input_tokens",
+            "cacheWriteInputTokens": "cache_creation_input_tokens",
+        },
+        added=_CACHE_APART,
+    ),
+    Dialect(
+        # The cache lies within the prompt; thoughts and the results of tools are told apart.
+        "gemini",
+        marks=("prompt_token_count",),
+        fields={
+            "prompt_token_count": "input_tokens",
+            "candidates_token_count": "output_tokens",
+            "cached_content_token_count": "cache_read_input_tokens",
+            "thoughts_token_count": "reasoning_output_tokens",
+            "tool_use_prompt_token_count": "tool_input_tokens",
+        },
+        added={
+            "reasoning_output_tokens": "output_tokens",
+            "tool_input_tokens": "input_tokens",
+        },
+    ),
 )
 
 MISSING = Usage(source="missing")
 # All keys that are ever looked at: of a report, and of its parts.
 _FLAT = frozenset(key for each in DIALECTS for key in (*each.marks, *each.fields))
-_PARTS = {part: frozenset(names) for each in DIALECTS for part, names in each.nested.items()}
+_PARTS = {
+    part: frozenset(name for each in DIALECTS for name in each.nested.get(part, ()))
+    for dialect in DIALECTS
+    for part in dialect.nested
+}
 
 
 def known_counts(reported: Any) -> dict[str, Any]:
@@ -135,12 +200,12 @@ def _read(dialect: Dialect, reported: dict[str, Any]) -> Usage:
     for part, names in dialect.nested.items():
         if isinstance(details := reported.get(part), dict):
             figures |= _counts(details, names)
+    for name, total in dialect.added.items():
+        if name in figures:
+            figures[total] = figures.get(total, 0) + figures[name]
     detail = {name: count for name, count in figures.items() if name not in USAGE_COLUMNS}
     for name in detail:
         del figures[name]
-    for name, total in dialect.added.items():
-        if name in detail:
-            figures[total] = figures.get(total, 0) + detail[name]
     usage = Usage(**figures, detail=detail or None, source="provider")
     if usage.input_tokens == 0:
         # Every model reads something: gateways that do not know the input say 0.
