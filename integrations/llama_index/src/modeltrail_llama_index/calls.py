@@ -31,6 +31,7 @@ from modeltrail_llama_index import forgotten
 from modeltrail_llama_index.answer import Answer
 from modeltrail_llama_index.spans import (
     Span,
+    around_of_same_model,
     chain_of,
     is_asked,
     is_forwarded,
@@ -99,7 +100,12 @@ class OpenCalls:
         """
         span, was_told = self._spans.pop(id_, None), id_ in self._told
         self._told.discard(id_)
-        if span is not None and not was_told and is_asked(span, method := method_of(id_)):
+        if (
+            span is not None
+            and not was_told
+            and is_asked(span, method := method_of(id_))
+            and not self._is_part(span)
+        ):
             self._mark(span.around)
             forgotten.record(
                 self.recorder,
@@ -120,10 +126,16 @@ class OpenCalls:
         if is_forwarded(span, method):
             return
         self._mark(span)
+        if self._is_part(span):
+            return
         call = Call(self.recorder.start(request_from(event, span, method)), Answer())
         self._calls.setdefault(event.span_id, []).append(call)
         if len(self._calls) > LIMIT:
             self._lose(next(iter(self._calls)))
+
+    def _is_part(self, span: Span | None) -> bool:
+        # A method of a model that asks another of its methods makes one call, and both tell of it.
+        return any(each.id in self._calls for each in around_of_same_model(span))
 
     def _mark(self, span: Span | None) -> None:
         # Those around a span that is marked are marked already.

@@ -7,6 +7,7 @@ what an embedding model is given, are known to the span alone.
 
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from itertools import takewhile
 from time import time_ns
 from typing import Any, NamedTuple
 
@@ -26,6 +27,8 @@ WRAPPERS = (CustomLLM, StructuredLLM)
 METHODS = frozenset(
     f"{way}{what}" for way in ("", "a", "stream_", "astream_") for what in ("chat", "complete")
 )
+# What models call their endpoint.
+ENDPOINTS = ("api_base", "base_url")
 # What the methods of an embedding model call their input: one text, or many.
 ONE_TEXT = ("query", "text")
 MANY_TEXTS = "texts"
@@ -107,7 +110,8 @@ def model_from(instance: object, arguments: Mapping[str, Any]) -> Model:
     fields = vars(instance)
     inputs = _inputs(arguments, fields.get("embed_batch_size") or 1) if _embeds(kind) else NONE
     parameters = allowed_parameters(fields)
-    return Model(kind, fields.get("api_base"), parameters, inputs, time_ns() // 1000)
+    base_url = next((url for name in ENDPOINTS if (url := fields.get(name))), None)
+    return Model(kind, base_url, parameters, inputs, time_ns() // 1000)
 
 
 def _inputs(arguments: Mapping[str, Any], batch_size: int) -> Iterator[Messages]:
@@ -137,6 +141,14 @@ def chain_of(span: Span | None) -> Iterator[Span]:
     while span is not None:
         yield span
         span = span.around
+
+
+def around_of_same_model(span: Span | None) -> Iterator[Span]:
+    """
+    Return the spans right around a model's that are of the same model, inmost first.
+    """
+    if span is not None and span.model is not None:
+        yield from takewhile(lambda each: each.owner == span.owner, chain_of(span.around))
 
 
 def is_asked(span: Span, method: str) -> bool:
