@@ -10,16 +10,9 @@ from typing import Any
 from llama_index.core.bridge.pydantic import BaseModel
 
 from modeltrail.integration import Response
+from modeltrail_llama_index.sent import announces_end, field, identity_of, reason_of, usage_of
 from modeltrail_llama_index.translate import tool_calls_of
 
-# Column of the response -> its name in what the provider sent.
-RAW_NAMES = {
-    "response_id": "id",
-    "response_model": "model",
-    "system_fingerprint": "system_fingerprint",
-    "service_tier": "service_tier",
-    "provider_request_id": "_request_id",
-}
 # Where LlamaIndex's own clients repeat the counts.
 COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
@@ -98,7 +91,7 @@ class Answer:
         """
         Whether a stream has stopped before the provider said that it ends.
 
-        Only of providers that say so: those whose pieces have choices.
+        Only of providers that say so in the pieces before.
         """
         return self.streamed and self._ends and not self._reasons
 
@@ -114,32 +107,34 @@ class Answer:
         )
 
     def _identify(self, raw: Any) -> None:
-        if raw is not None:
-            for column, name in RAW_NAMES.items():
-                if isinstance(value := _field(raw, name), str):
-                    self._columns[column] = value
+        self._columns.update(identity_of(raw))
 
     def _read(self, response: Any, message: str) -> None:
-        raw = response.raw
-        usage = None if raw is None else _field(raw, "usage")
-        # A stream's last piece may come without the usage that one before it had.
-        self._usage = _usage(usage, response.additional_kwargs) or self._usage
-        choices = None if raw is None else _field(raw, "choices")
-        if isinstance(choices, list):
+        raw, counts = response.raw, response.additional_kwargs
+        if isinstance(choices := field(raw, "choices"), list):
+            usage = _usage(field(raw, "usage"), counts)
+            self._ends = self._ends or bool(choices)
             for choice in choices:
                 self._read_choice(choice, message)
+        else:
+            usage = _usage(usage_of(raw), counts)
+            self._ends = self._ends or announces_end(raw)
+            self._read_end(reason_of(raw), counts.get("refusal"))
+        # A stream's last piece may come without the usage that one before it had.
+        self._usage = usage or self._usage
 
     def _read_choice(self, choice: Any, message: str) -> None:
-        self._ends = True
-        if isinstance(reason := _field(choice, "finish_reason"), str):
-            self._reasons[_field(choice, "index") or 0] = reason
-        if _field(_field(choice, message), "refusal"):
+        if isinstance(reason := field(choice, "finish_reason"), str):
+            self._reasons[field(choice, "index") or 0] = reason
+        if field(field(choice, message), "refusal"):
             self._refused = True
 
-
-def _field(source: Any, name: str) -> Any:
-    # What a provider sent is a mapping in some clients, an object in others.
-    return source.get(name) if isinstance(source, dict) else getattr(source, name, None)
+    def _read_end(self, reason: str | None, refusal: object) -> None:
+        if reason is not None:
+            self._reasons[0] = reason
+        # OpenAI's responses have a field of their own for a refusal, Anthropic a reason.
+        if refusal or reason == "refusal":
+            self._refused = True
 
 
 def _usage(reported: Any, counts: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -35,6 +35,9 @@ PROVIDERS = {
     "openai_llm": "openai",
     "openai_responses_llm": "openai",
     "OpenAIEmbedding": "openai",
+    "Anthropic_LLM": "anthropic",
+    "Bedrock_Converse_LLM": "aws",
+    "GenAI": "google",
 }
 PROMPT_ROLES = frozenset({"system", "developer"})
 # An agent's run, as workflows tag it; their other tags hold content.

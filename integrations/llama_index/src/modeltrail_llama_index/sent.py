@@ -1,0 +1,84 @@
+"""
+Where providers put what is kept of their answers, as LlamaIndex's clients hand them on.
+
+Data: a new provider adds a path. What was sent is a mapping in some clients,
+an object in others, and may be anything else.
+"""
+
+from collections.abc import Iterator
+from enum import Enum
+from typing import Any
+
+Paths = tuple[tuple[str, ...], ...]
+
+# OpenAI's responses come as events with the response in them, Bedrock's usage in one of its own.
+IDENTITY: dict[str, Paths] = {
+    "response_id": (("id",), ("response", "id")),
+    "response_model": (("model",), ("response", "model")),
+    "system_fingerprint": (("system_fingerprint",),),
+    "service_tier": (("service_tier",), ("response", "service_tier")),
+    "provider_request_id": (("_request_id",), ("ResponseMetadata", "RequestId")),
+}
+USAGES: Paths = (("usage",), ("response", "usage"), ("metadata", "usage"), ("usage_metadata",))
+REASONS: Paths = (
+    ("stop_reason",),  # Anthropic; within its streams in a part
+    ("delta", "stop_reason"),
+    ("stopReason",),  # Bedrock
+    ("done_reason",),  # Ollama
+    ("finish_reason",),  # Gemini
+    ("status",),  # OpenAI's responses; within their streams in an event
+    ("response", "status"),
+)
+# Statuses of a response that has not come to its end, or to none of its own.
+NO_REASONS = frozenset({"queued", "in_progress", "failed", "cancelled"})
+# Pieces of streams whose last piece says why they ended, of Anthropic and OpenAI's responses.
+EVENTS = frozenset({"content_block_delta", "content_block_stop", "response.created"})
+
+
+def field(source: Any, name: str) -> Any:
+    """
+    Return what stands under a name; None if there is nothing.
+    """
+    return source.get(name) if isinstance(source, dict) else getattr(source, name, None)
+
+
+def identity_of(raw: Any) -> dict[str, str]:
+    """
+    Return the columns that say which answer this is.
+    """
+    found = {column: next(_texts(raw, paths), None) for column, paths in IDENTITY.items()}
+    return {column: text for column, text in found.items() if text is not None}
+
+
+def usage_of(raw: Any) -> Any:
+    """
+    Return the usage as it was reported, None if there is none.
+    """
+    return next((found for path in USAGES if (found := _at(raw, path))), None)
+
+
+def reason_of(raw: Any) -> str | None:
+    """
+    Return why an answer without choices ended; None if that is not said.
+    """
+    reason = next(_texts(raw, REASONS), None)
+    return None if reason in NO_REASONS else reason
+
+
+def announces_end(raw: Any) -> bool:
+    """
+    Tell whether this is a piece of a stream that will say why it ended.
+    """
+    return field(raw, "done") is False or field(raw, "type") in EVENTS
+
+
+def _texts(raw: Any, paths: Paths) -> Iterator[str]:
+    for path in paths:
+        if isinstance(found := _at(raw, path), str):
+            yield found.value if isinstance(found, Enum) else found
+
+
+def _at(raw: Any, path: tuple[str, ...]) -> Any:
+    for name in path:
+        raw = field(raw, name)
+    return raw
