@@ -14,8 +14,6 @@ import httpx
 import openai
 import pytest
 from drivers.llama_index import FAKE_KEY, WITH_USAGE, asked, make_embedding, make_llm
-from llama_index.core import PromptTemplate, VectorStoreIndex
-from llama_index.core.agent.workflow import FunctionAgent, ReActAgent
 from llama_index.core.base.llms.types import ImageBlock, TextBlock, ToolCallBlock
 from llama_index.core.embeddings import MockEmbedding
 from llama_index.core.llms import (
@@ -27,7 +25,6 @@ from llama_index.core.llms import (
     MockLLM,
 )
 from llama_index.core.llms.callbacks import llm_completion_callback
-from llama_index.core.schema import TextNode
 from llama_index_instrumentation import get_dispatcher
 from llama_index_instrumentation.dispatcher import instrument_tags
 from llama_index_instrumentation.event_handlers import BaseEventHandler
@@ -134,36 +131,6 @@ def test_broken_neighbour_does_not_matter(records: CapturedTrail, provider: Loca
 # --- ways of calling ------------------------------------------------------------------------
 
 
-def test_completion_of_a_chat_model_is_a_chat(
-    records: CapturedTrail, provider: LocalProvider
-) -> None:
-    """`complete` of a chat model asks the chat endpoint, and so says the record."""
-    make_llm(provider).complete(PROMPT)
-    assert provider.requests[0].path == "/v1/chat/completions"
-    record = only(records)
-    assert (record.operation, record.input_chars) == ("chat", len(PROMPT))
-
-
-async def test_async_completion_of_a_completion_model(
-    records: CapturedTrail, provider: LocalProvider
-) -> None:
-    """`acomplete` of a model without chat asks the completion endpoint."""
-    await make_llm(provider, is_chat_model=False).acomplete(PROMPT)
-    assert provider.requests[0].path == "/v1/completions"
-    record = only(records)
-    assert (record.operation, record.finish_reasons) == ("text_completion", '["stop"]')
-    assert record.input_tokens == 14
-
-
-def test_chat_of_a_completion_model_is_one_call(
-    records: CapturedTrail, provider: LocalProvider
-) -> None:
-    """A chat that is turned into a completion leaves one record."""
-    make_llm(provider, is_chat_model=False).chat(asked())
-    assert only(records).operation == "text_completion"
-    assert provider.count() == 1
-
-
 def test_streamed_completion(records: CapturedTrail, provider: LocalProvider) -> None:
     """A streamed completion has its whole text, its usage and its first piece."""
     provider.script(Answer(text=TEXT, input_tokens=5))
@@ -242,111 +209,6 @@ def test_other_blocks_than_text_are_placeholders(records: CapturedTrail) -> None
     assert one.input_digest == two.input_digest
 
 
-# --- wrappers -------------------------------------------------------------------------------
-
-
-def test_predict_and_structured_predict_add_nothing(
-    records: CapturedTrail, provider: LocalProvider
-) -> None:
-    """What only wraps a call leaves no record of its own."""
-
-    class Legs(BaseModel):
-        count: int
-
-    provider.script(Answer(), Answer(tool_calls=(("Legs", '{"count":8}'),)))
-    llm = make_llm(provider)
-    llm.predict(PromptTemplate("{q}"), q=PROMPT)
-    llm.structured_predict(Legs, PromptTemplate("{q}"), q=PROMPT)
-    assert len(records.records) == provider.count() == 2
-
-
-def test_structured_model_adds_nothing(records: CapturedTrail, provider: LocalProvider) -> None:
-    """A structured model forwards to the one inside: one record, with its usage."""
-
-    class Legs(BaseModel):
-        count: int
-
-    provider.script(Answer(tool_calls=(("Legs", '{"count":8}'),), input_tokens=3))
-    make_llm(provider).as_structured_llm(Legs).chat(asked())
-    assert only(records).input_tokens == 3
-    assert provider.count() == 1
-
-
-def index_of(provider: LocalProvider) -> VectorStoreIndex:
-    """
-    Index two short texts in memory.
-    """
-    nodes = [TextNode(text="Spiders have eight legs."), TextNode(text="Ants have six.")]
-    return VectorStoreIndex(nodes, embed_model=make_embedding(provider))
-
-
-def test_query_engine_leaves_its_calls_alone(
-    records: CapturedTrail, provider: LocalProvider
-) -> None:
-    """A query over an index leaves one record per request, embeddings included."""
-    index_of(provider).as_query_engine(llm=make_llm(provider)).query(PROMPT)
-    operations = [each.operation for each in records.records]
-    assert operations == ["embeddings", "embeddings", "chat"]
-    assert len(provider.requests) == 3
-
-
-def test_calls_of_a_query_share_their_trace(
-    records: CapturedTrail, provider: LocalProvider
-) -> None:
-    """The embedding and the chat of one query have one trace, and parents of their own."""
-    engine = index_of(provider).as_query_engine(llm=make_llm(provider))
-    engine.query(PROMPT)
-    engine.query(PROMPT)
-    _, *calls = records.records
-    traces = [each.trace_id for each in calls]
-    assert traces[0] == traces[1] != traces[2] == traces[3]
-    assert all(each.parent_id and "OpenAILike" not in each.parent_id for each in calls)
-
-
-def test_streaming_query_engine(records: CapturedTrail, provider: LocalProvider) -> None:
-    """A streamed answer of a query engine is recorded when it has been read."""
-    engine = index_of(provider).as_query_engine(llm=make_llm(provider), streaming=True)
-    answer = engine.query(PROMPT)
-    assert len(records.records) == 2
-    assert "".join(answer.response_gen)
-    assert [each.streaming for each in records.records] == [False, False, True]
-
-
-def count_legs(animal: str) -> int:
-    """
-    Count the legs of an animal.
-    """
-    return 8 if animal == "spider" else 4
-
-
-@pytest.mark.parametrize("streaming", [True, False])
-async def test_function_agent(
-    records: CapturedTrail, provider: LocalProvider, streaming: bool
-) -> None:
-    """An agent's two calls around its tool leave two records of one run, and no content."""
-    provider.script(
-        Answer(tool_calls=(("count_legs", '{"animal":"spider"}'),)), Answer(text="Eight.")
-    )
-    agent = FunctionAgent(tools=[count_legs], llm=make_llm(provider), streaming=streaming)
-    with instrument_tags({"modeltrail_feature": "zoo"}):
-        await agent.run(PROMPT)
-    first, second = records.records
-    assert provider.count("/v1/chat/completions") == 2
-    assert first.trace_id == second.trace_id is not None
-    assert [each.feature for each in (first, second)] == ["zoo", "zoo"]
-    assert first.tags is None
-
-
-async def test_react_agent(records: CapturedTrail, provider: LocalProvider) -> None:
-    """A ReAct agent leaves one record per request."""
-    provider.script(
-        Answer(text='Thought: I need a tool.\nAction: count_legs\nAction Input: {"animal": "ant"}'),
-        Answer(text="Thought: I can answer without using any more tools.\nAnswer: Four."),
-    )
-    await ReActAgent(tools=[count_legs], llm=make_llm(provider)).run(PROMPT)
-    assert len(records.records) == provider.count() == 2
-
-
 class OwnModel(CustomLLM):
     """
     A model of an application's own, as LlamaIndex's documentation shows it.
@@ -364,28 +226,6 @@ class OwnModel(CustomLLM):
     def stream_complete(self, prompt: str, formatted: bool = False, **_: Any) -> Iterator[Any]:
         for text in ("y", "ye", "yes"):
             yield CompletionResponse(text=text, delta=text[-1])
-
-
-def test_own_model_is_one_call_however_it_is_asked(records: CapturedTrail) -> None:
-    """The up to three nested events of a custom model's chat are one call."""
-    llm = OwnModel()
-
-    async def ask() -> None:
-        await llm.achat(asked())
-        await llm.acomplete(PROMPT)
-        async for _ in await llm.astream_chat(asked()):
-            pass
-
-    for act in (
-        lambda: llm.chat(asked()),
-        lambda: llm.complete(PROMPT),
-        lambda: list(llm.stream_chat(asked())),
-    ):
-        act()
-    asyncio.run(ask())
-    assert [each.status for each in records.records] == ["ok"] * 6
-    assert [each.output_chars for each in records.records] == [3] * 6
-    assert {each.request_model for each in records.records} == {"own"}
 
 
 # --- streams that end otherwise -------------------------------------------------------------
@@ -735,68 +575,3 @@ def test_nothing_stays_open(records: CapturedTrail, provider: LocalProvider) -> 
     assert not handler.calls._calls
     assert not handler.calls._spans
     assert len(records.records) == 60
-
-
-# --- forgotten decorators -------------------------------------------------------------------
-
-
-class ForgetfulModel(CustomLLM):
-    """
-    A model whose author forgot the decorators: LlamaIndex sends no event of it.
-    """
-
-    broken: bool = False
-
-    @property
-    def metadata(self) -> LLMMetadata:
-        return LLMMetadata(model_name="forgetful")
-
-    def complete(self, prompt: str, formatted: bool = False, **_: Any) -> CompletionResponse:
-        if self.broken:
-            raise ConnectionError("away")
-        usage = {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4}
-        return CompletionResponse(text="yes", raw={"usage": usage, "model": "served"})
-
-    def stream_complete(self, prompt: str, formatted: bool = False, **_: Any) -> Iterator[Any]:
-        for text in ("y", "ye", "yes"):
-            yield CompletionResponse(text=text, delta=text[-1])
-
-
-@pytest.mark.parametrize(
-    "act",
-    [
-        lambda llm: llm.complete(PROMPT),
-        lambda llm: llm.chat(asked()),
-        lambda llm: asyncio.run(llm.acomplete(PROMPT)),
-        lambda llm: asyncio.run(llm.achat(asked())),
-    ],
-    ids=["complete", "chat", "acomplete", "achat"],
-)
-def test_11_call_of_a_forgetful_model(records: CapturedTrail, act: Any) -> None:
-    """A call that no event tells of leaves one record, made from its span."""
-    with modeltrail.tag(feature="support"):
-        act(ForgetfulModel())
-    record = only(records)
-    assert (record.status, record.request_model, record.response_model) == (
-        "ok",
-        "forgetful",
-        "served",
-    )
-    assert (record.input_tokens, record.output_tokens, record.output_chars) == (3, 1, 3)
-    assert record.feature == "support"
-    assert record.input_chars is not None and record.input_chars >= len(PROMPT)
-    assert record.latency_us is not None
-
-
-def test_11_error_of_a_forgetful_model(records: CapturedTrail) -> None:
-    """So does one that fails."""
-    with pytest.raises(ConnectionError):
-        ForgetfulModel(broken=True).complete(PROMPT)
-    assert (only(records).status, only(records).error_type) == ("error", "ConnectionError")
-
-
-def test_11_stream_of_a_forgetful_model(records: CapturedTrail) -> None:
-    """Of a stream nothing but its beginning is known."""
-    list(ForgetfulModel().stream_complete(PROMPT))
-    record = only(records)
-    assert (record.status, record.streaming, record.output_chars) == ("incomplete", True, None)
