@@ -5,7 +5,6 @@ One call, one record: however often and by however many it is announced.
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from time import monotonic, sleep
 from typing import Any
 from uuid import uuid4
 
@@ -18,9 +17,10 @@ from langchain_core.runnables import RunnableLambda
 from langchain_openai import ChatOpenAI
 from modeltrail_langchain import TrailCallbackHandler, install, uninstall
 
-from modeltrail.record import CallRecord, Frame, FrameKind
+from modeltrail.record import CallRecord
 from modeltrail.testing import Answer, CapturedTrail, Fault, LocalProvider
 from tests.integrations.langchain.clients import litellm_model, openai_model
+from tests.integrations.told import Told
 
 SERVED = "gpt-4o-mini-2024-07-18"
 TAGS = {"metadata": {"feature": "support", "variant": "B"}}
@@ -34,45 +34,6 @@ def everywhere(captured: CapturedTrail) -> Iterator[None]:
     install(captured)
     yield
     uninstall()
-
-
-class Told:
-    """
-    What LiteLLM tells of a call that LangChain tells of, too, a moment later and from its threads.
-    """
-
-    def __init__(self, captured: CapturedTrail) -> None:
-        self._captured = captured
-        self._take = captured.recorder.sink
-        self._amended = 0
-        captured.recorder.sink = self._note
-
-    def records(self, merged: int) -> list[CallRecord]:
-        """
-        Return the records once all calls have ended and so many were completed by LiteLLM.
-        """
-        deadline = monotonic() + 30
-        while not self._is_over(merged) and monotonic() < deadline:
-            sleep(0.005)
-        assert self._is_over(merged)
-        return self._captured.records
-
-    async def arecords(self, merged: int) -> list[CallRecord]:
-        """
-        Do the same in an event loop.
-        """
-        async with asyncio.timeout(30):
-            while not self._is_over(merged):  # noqa: ASYNC110 - LiteLLM sets no event of ours
-                await asyncio.sleep(0.005)
-        return self._captured.records
-
-    def _is_over(self, merged: int) -> bool:
-        recorder = self._captured.recorder
-        return self._amended >= merged and not (recorder._inner or recorder.open_calls)
-
-    def _note(self, frame: Frame) -> None:
-        self._take(frame)
-        self._amended += frame.kind is FrameKind.AMEND
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ from modeltrail_llama_index.spans import (
     method_of,
     span_from,
 )
-from modeltrail_llama_index.translate import request_from
+from modeltrail_llama_index.translate import DIRECT, request_from
 
 # More than any application has at once; what is beyond it has lost its end.
 LIMIT = 100_000
@@ -129,6 +129,9 @@ class OpenCalls:
         if self._is_part(span):
             return
         call = Call(self.recorder.start(request_from(event, span, method)), Answer())
+        if event.model_dict.get("class_name") not in DIRECT:
+            # LiteLLM may make it, and tell of it once more.
+            call.invocation.enclose()
         self._calls.setdefault(event.span_id, []).append(call)
         if len(self._calls) > LIMIT:
             self._lose(next(iter(self._calls)))

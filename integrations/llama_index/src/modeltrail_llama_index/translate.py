@@ -39,6 +39,22 @@ PROVIDERS = {
     "Bedrock_Converse_LLM": "aws",
     "GenAI": "google",
 }
+# Classes that send their requests themselves, by their own word: no call of another
+# framework is part of theirs.
+DIRECT = frozenset(
+    {
+        "Anthropic_LLM",
+        "Bedrock_Converse_LLM",
+        "GenAI",
+        "Ollama_llm",
+        "OpenAIEmbedding",
+        "OpenAILike",
+        "OpenAILikeEmbedding",
+        "OpenAILikeResponses",
+        "openai_llm",
+        "openai_responses_llm",
+    }
+)
 PROMPT_ROLES = frozenset({"system", "developer"})
 # An agent's run, as workflows tag it; their other tags hold content.
 RUN_TAG = "llamaindex.run_id"
