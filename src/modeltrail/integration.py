@@ -12,7 +12,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, runtime_check
 from urllib.parse import urlsplit
 
 from modeltrail.capture import allowed_parameters
-from modeltrail.invocation import Invocation, is_given_up
+from modeltrail.invocation import Invocation
 from modeltrail.record import Operation, Request, Response, UsageSource
 from modeltrail.recorder import Recorder
 
@@ -27,7 +27,6 @@ __all__ = [
     "allowed_parameters",
     "error_code",
     "guarded",
-    "is_given_up",
     "provider_at",
     "tags_from_metadata",
 ]

@@ -42,13 +42,6 @@ Key = tuple[str, str | UUID]
 _enclosing: ContextVar["Invocation | None"] = ContextVar("modeltrail_enclosing", default=None)
 
 
-def is_given_up(error: BaseException) -> bool:
-    """
-    Tell whether an error means that the caller gave up.
-    """
-    return type(error).__name__ in CANCELLATIONS
-
-
 class Book(Protocol):
     """
     Where calls are entered.
@@ -148,10 +141,11 @@ class Invocation:
             response: What had arrived before.
             code: The HTTP status or the provider's code.
         """
-        if is_given_up(error):
+        name = type(error).__name__
+        if name in CANCELLATIONS:
             self._end("cancelled", response)
         else:
-            self._end("error", response, type(error).__name__, code)
+            self._end("error", response, name, code)
 
     def cancel(self, response: Response = NO_RESPONSE) -> None:
         """

@@ -7,8 +7,11 @@ from itertools import islice
 from uuid import uuid4
 
 import pytest
+from langchain_core.messages import ChatMessage, HumanMessage
+from langchain_core.outputs import ChatGeneration, Generation, LLMResult
 from langchain_openai import ChatOpenAI
-from modeltrail_langchain import TrailCallbackHandler, translate
+from modeltrail_langchain import TrailCallbackHandler, decisions, translate
+from modeltrail_langchain.messages import chat_messages
 from modeltrail_langchain.places import Place
 
 import modeltrail
@@ -80,3 +83,54 @@ def test_stored_in_a_real_trail(trail: Trail, provider: LocalProvider) -> None:
     assert sorted(each.status for each in stored) == ["cancelled", "error"]
     assert {each.user_ref for each in stored} == {trail.recorder.ref("u-1")}
     assert len(stored) == provider.count()
+
+
+def test_messages_of_every_kind_are_read() -> None:
+    """Roles of their own, texts among parts, and parts that are nobody's leave what they can."""
+    pairs = chat_messages(
+        [
+            [
+                ChatMessage("Listen.", role="critic"),
+                HumanMessage(["Look:", {"type": "sculpture", "weight": 3}]),
+                HumanMessage.model_construct(content=[5]),
+            ]
+        ]
+    )
+    assert pairs == [
+        ("critic", "Listen."),
+        ("user", "Look:"),
+        ("user", "[sculpture]"),
+        ("user", "[part]"),
+    ]
+
+
+def test_answer_of_another_role_has_no_tool_calls() -> None:
+    """An answer that is no AIMessage is a text, without a finish reason."""
+    message = ChatMessage("Done.", role="critic")
+    result = LLMResult(generations=[[ChatGeneration(message=message)]])
+    answer = translate.response(result, uuid4(), streaming=False)
+    assert (answer.text, list(answer.tool_calls), list(answer.finish_reasons)) == ("Done.", [], [])
+
+
+def test_text_without_any_finish_reason() -> None:
+    """A completion that says nothing of its end is read all the same."""
+    result = LLMResult(generations=[[Generation(text="Done.")]])
+    assert list(translate.response(result, uuid4(), streaming=False).finish_reasons) == []
+
+
+def test_decision_of_an_unknown_shape() -> None:
+    """What a decision model answers beside LangChain's own type is kept as JSON."""
+    assert decisions.response({"yes": 1}).text == '{"yes":1}'
+
+
+def test_events_that_come_twice_or_late(
+    handler: TrailCallbackHandler, captured: CapturedTrail
+) -> None:
+    """A second start of a text completion and a piece of a settled call change nothing."""
+    run_id = uuid4()
+    for _ in range(2):
+        handler.on_llm_start(None, ["hi"], run_id=run_id)
+    assert captured.recorder.settle() == 1
+    handler.on_llm_new_token("a", run_id=run_id)
+    assert [each.status for each in captured.records] == ["incomplete"]
+    assert captured.problems.counts() == {}

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
 
-from modeltrail.integration import Invocation, Recorder, Request, error_code, guarded, is_given_up
+from modeltrail.integration import Invocation, Recorder, Request, error_code, guarded
 from modeltrail_langchain import decisions
 from modeltrail_langchain.answers import Answers
 from modeltrail_langchain.asked import NO_MORE, Asked
@@ -79,12 +79,10 @@ class ChainCallbackHandler(BaseCallbackHandler):
         self, /, error: BaseException, *, run_id: UUID, inputs: object = None, **_: Any
     ) -> None:
         """
-        Note that an answer could not be used, and end calls that LangChain tells no end of.
+        Note that an answer could not be used, and end a decision model's call.
         """
         self._places.leave(run_id)
         self._answers.reject(run_id, inputs, error)
-        if is_given_up(error):
-            self._calls.cancel_within(run_id)
         call = self._end(run_id)[0]
         if call is not None:
             call.fail(error, code=error_code(error))
@@ -123,8 +121,7 @@ class ChainCallbackHandler(BaseCallbackHandler):
         if not is_direct:
             # LiteLLM may make it, and tell of it once more.
             call.enclose()
-        parent_id = request.parent_id if isinstance(request.parent_id, UUID) else None
-        self._calls.begin(run_id, call, parent_id=parent_id, asked=asked)
+        self._calls.begin(run_id, call, asked)
 
     def _find(self, run_id: UUID) -> Invocation | None:
         return self._recorder.find(FRAMEWORK, run_id)

@@ -22,13 +22,11 @@ class Watch(NamedTuple):
     A call that LangChain may tell no end of, and what ends with it.
 
     Attributes:
-        parent_id: The run that the call was made in.
         task: The task that it began in.
         on_done: What the task shall call at its end.
     """
 
     call: Invocation
-    parent_id: UUID | None
     task: Task
     on_done: Callable[[Task], None]
 
@@ -51,25 +49,15 @@ class OpenCalls:
         self.waiting: set[UUID] = set()
         self._asked: dict[UUID, Asked] = {}
         self._kept = (self._watches, self.waiting, self._asked)
-        # Run -> the watched calls that were made in it.
-        self._within: dict[UUID, set[UUID]] = {}
 
     def __len__(self) -> int:
-        return len(set().union(*self._kept, *self._within.values()))
+        return len(set().union(*self._kept))
 
-    def begin(
-        self,
-        run_id: UUID,
-        call: Invocation,
-        *,
-        parent_id: UUID | None = None,
-        asked: Asked = NO_MORE,
-    ) -> None:
+    def begin(self, run_id: UUID, call: Invocation, asked: Asked = NO_MORE) -> None:
         """
         Remember a call, and the current task if there is one.
 
         Args:
-            parent_id: The run that the call is made in.
             asked: What must be known at its end.
         """
         self.waiting.add(run_id)
@@ -78,11 +66,9 @@ class OpenCalls:
         if max(len(self.waiting), len(self._watches), len(self._asked)) > self._recorder.open_calls:
             self._forget_settled()
         if (task := _current_task()) is not None and run_id not in self._watches:
-            watch = Watch(call, parent_id, task, partial(self._task_done, run_id))
+            watch = Watch(call, task, partial(self._task_done, run_id))
             self._watches[run_id] = watch
             task.add_done_callback(watch.on_done)
-            if parent_id is not None:
-                self._within.setdefault(parent_id, set()).add(run_id)
 
     def end(self, run_id: UUID) -> Asked:
         """
@@ -91,36 +77,13 @@ class OpenCalls:
         Returns:
             What was asked for.
         """
-        if self._watches and (watch := self._unwatch(run_id)) is not None:
+        if self._watches and (watch := self._watches.pop(run_id, None)) is not None:
             watch.task.remove_done_callback(watch.on_done)
         return self._forget(run_id)
-
-    def cancel_within(self, run_id: UUID) -> None:
-        """
-        End the calls that were made in a run which was given up.
-
-        The task of the run may go on, as after `asyncio.timeout`. A stream
-        announces its own end.
-        """
-        for inner in tuple(self._within.get(run_id, ())):
-            watch = self._watches.get(inner)
-            if watch is not None and not watch.call.has_chunks:
-                self.end(inner)
-                watch.call.cancel()
 
     def _forget(self, run_id: UUID) -> Asked:
         self.waiting.discard(run_id)
         return self._asked.pop(run_id, NO_MORE) if self._asked else NO_MORE
-
-    def _unwatch(self, run_id: UUID) -> Watch | None:
-        watch = self._watches.pop(run_id, None)
-        if watch is None or watch.parent_id is None:
-            return watch
-        if (within := self._within.get(watch.parent_id)) is not None:
-            within.discard(run_id)
-            if not within:
-                self._within.pop(watch.parent_id, None)
-        return watch
 
     def _forget_settled(self) -> None:
         # Calls that were ended by the trail because LangChain never told of their end.
@@ -130,7 +93,7 @@ class OpenCalls:
 
     @guarded
     def _task_done(self, run_id: UUID, task: Task) -> None:
-        if (watch := self._unwatch(run_id)) is None:
+        if (watch := self._watches.pop(run_id, None)) is None:
             return  # its end was told between that of the task and this
         # A stream may go on in another task than the one that took its first
         # piece, and it announces its own end.
