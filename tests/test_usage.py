@@ -142,8 +142,9 @@ def test_all_input_from_the_cache() -> None:
 
 
 def test_nothing_reported_is_missing_not_zero() -> None:
-    """No usage, or one of no known dialect, leaves every figure unknown."""
-    for reported in (None, {}, {"tokens": 5}, {"prompt_tokens": None}):
+    """No usage, one of no known dialect or one of zeros alone leaves every figure unknown."""
+    zeros = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+    for reported in (None, {}, {"tokens": 5}, {"prompt_tokens": None}, zeros):
         assert read_usage(reported) == Usage(source="missing")
 
 

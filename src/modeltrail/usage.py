@@ -200,6 +200,9 @@ def _read(dialect: Dialect, reported: dict[str, Any]) -> Usage:
     for part, names in dialect.nested.items():
         if isinstance(details := reported.get(part), dict):
             figures |= _counts(details, names)
+    if not any(figures.values()):
+        # LiteLLM says 0 of everything where a provider said nothing.
+        return MISSING
     for name, total in dialect.added.items():
         if name in figures:
             figures[total] = figures.get(total, 0) + figures[name]
