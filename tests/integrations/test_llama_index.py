@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
-from drivers.llama_index import FAKE_KEY, WITH_USAGE, asked, make_embedding, make_llm
+from drivers.llama_index import FAKE_KEY, asked, make_embedding, make_llm
 from llama_index.core.base.llms.types import ImageBlock, TextBlock, ToolCallBlock
 from llama_index.core.embeddings import MockEmbedding
 from llama_index.core.llms import (
@@ -131,15 +131,6 @@ def test_broken_neighbour_does_not_matter(records: CapturedTrail, provider: Loca
 # --- ways of calling ------------------------------------------------------------------------
 
 
-def test_streamed_completion(records: CapturedTrail, provider: LocalProvider) -> None:
-    """A streamed completion has its whole text, its usage and its first piece."""
-    provider.script(Answer(text=TEXT, input_tokens=5))
-    list(make_llm(provider, is_chat_model=False).stream_complete(PROMPT, **WITH_USAGE))
-    record = only(records)
-    assert (record.streaming, record.output_chars, record.input_tokens) == (True, len(TEXT), 5)
-    assert record.time_to_first_chunk_us
-
-
 async def test_async_stream_lasts_until_it_is_read(
     records: CapturedTrail, provider: LocalProvider
 ) -> None:
@@ -229,49 +220,6 @@ class OwnModel(CustomLLM):
 
 
 # --- streams that end otherwise -------------------------------------------------------------
-
-
-def test_truncated_stream_is_incomplete(records: CapturedTrail, provider: LocalProvider) -> None:
-    """A stream that stops without a finish reason has not been completed."""
-    provider.script(Answer(text=TEXT, truncate_after=2))
-    list(make_llm(provider).stream_chat(asked()))
-    assert only(records).status == "incomplete"
-
-
-def test_dropped_stream_is_cancelled(records: CapturedTrail, provider: LocalProvider) -> None:
-    """A stream that is let go of in the middle is cancelled when it is collected."""
-    provider.script(slow())
-    pieces = make_llm(provider).stream_chat(asked())
-    next(pieces)
-    next(pieces)
-    del pieces
-    gc.collect()
-    record = only(records)
-    assert (record.status, record.output_chars) == ("cancelled", len(TEXT) // 8)
-
-
-def test_unread_stream_is_cancelled(records: CapturedTrail, provider: LocalProvider) -> None:
-    """A stream that nobody reads sends no request and is cancelled when it is collected."""
-    pieces = make_llm(provider).stream_chat(asked())
-    del pieces
-    gc.collect()
-    record = only(records)
-    assert (record.status, record.streaming, record.output_chars) == ("cancelled", True, None)
-    assert provider.count() == 0
-
-
-def test_error_of_the_consumer_cancels(records: CapturedTrail, provider: LocalProvider) -> None:
-    """What the application raises while it reads is not the model's error."""
-    provider.script(slow())
-
-    def read() -> None:
-        for _ in make_llm(provider).stream_chat(asked()):
-            raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        read()
-    gc.collect()
-    assert (only(records).status, only(records).error_type) == ("cancelled", None)
 
 
 def test_connection_lost_in_a_stream_keeps_what_came(
@@ -381,33 +329,6 @@ def make_llm_over(answer: Any, **options: Any) -> Any:
     given = {"api_base": "http://local.test/v1", "http_client": client, **options}
     with LocalProvider() as unused:
         return make_llm(unused, **given)
-
-
-def stream_of(*chunks: dict[str, Any]) -> Any:
-    """
-    Answer with a stream of these chunks.
-    """
-    lines = [f"data: {json.dumps({**CHUNK, **each})}\n\n" for each in chunks]
-    body = "".join(lines) + "data: [DONE]\n\n"
-    return lambda _: httpx.Response(
-        200, content=body, headers={"content-type": "text/event-stream"}
-    )
-
-
-def test_usage_before_a_bare_chunk_is_kept(records: CapturedTrail) -> None:
-    """A provider that sends one more chunk after the usage loses nothing."""
-    piece = {"index": 0, "delta": {"content": "Hi"}, "finish_reason": "stop"}
-    answer = stream_of({"choices": [piece]}, {"choices": [], "usage": COUNTED}, {"choices": []})
-    list(make_llm_over(answer).stream_chat(asked()))
-    record = only(records)
-    assert (record.input_tokens, record.output_tokens) == (11, 3)
-    assert (record.status, record.finish_reasons) == ("ok", '["stop"]')
-
-
-def test_unknown_usage_is_null(records: CapturedTrail) -> None:
-    """A provider that reports no usage leaves nothing, not zero."""
-    make_llm_over(lambda _: httpx.Response(200, json=WHOLE)).chat(asked())
-    assert (only(records).input_tokens, only(records).usage_source) == (None, "missing")
 
 
 def test_provider_is_told_by_the_endpoint(records: CapturedTrail) -> None:

@@ -64,12 +64,13 @@ CLIENTS: dict[str, Client] = {
     "anthropic": anthropic_model,
     "litellm": litellm_model,
 }
-# What each needs to be told so that its streams report usage.
+# What each needs to be told so that its streams report usage. LlamaIndex's client of LiteLLM
+# breaks on a piece without choices, which is how usage comes.
 STREAM_OPTIONS: dict[str, dict[str, Any]] = {
     "openai": WITH_USAGE,
     "openai-like": WITH_USAGE,
     "responses": {},
     "anthropic": {},
-    "litellm": WITH_USAGE,
+    "litellm": {},
 }
 every_client = pytest.mark.parametrize("client", CLIENTS)
