@@ -5,7 +5,7 @@ The start of a call names its span and little else; the model's endpoint, and
 what an embedding model is given, are known to the span alone.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import takewhile
 from time import time_ns
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.base.embeddings.base_sparse import BaseSparseEmbedding
 from llama_index.core.base.llms.base import BaseLLM
+from llama_index.core.bridge.pydantic import BaseModel
 from llama_index.core.llms.custom import CustomLLM
 from llama_index.core.llms.structured_llm import StructuredLLM
 
@@ -32,6 +33,8 @@ ENDPOINTS = ("api_base", "base_url")
 # What the methods of an embedding model call their input: one text, or many.
 ONE_TEXT = ("query", "text")
 MANY_TEXTS = "texts"
+# Where the classes of LlamaIndex and of its clients are.
+LIBRARY = "llama_index."
 # A span's id is class and method, a hyphen and a UUID.
 UUID_CHARS = 37
 
@@ -49,6 +52,7 @@ class Model(NamedTuple):
         parameters: Parameters of every request that it makes.
         inputs: What an embedding model is given, request by request.
         entered_us: When the span began, microseconds UTC.
+        is_router: Whether it is an application's own LLM that has others at hand.
     """
 
     kind: type
@@ -56,6 +60,7 @@ class Model(NamedTuple):
     parameters: Mapping[str, Any]
     inputs: Iterator[Messages]
     entered_us: int
+    is_router: bool
 
 
 class Span(NamedTuple):
@@ -111,7 +116,8 @@ def model_from(instance: object, arguments: Mapping[str, Any]) -> Model:
     inputs = _inputs(arguments, fields.get("embed_batch_size") or 1) if _embeds(kind) else NONE
     parameters = allowed_parameters(fields)
     base_url = next((url for name in ENDPOINTS if (url := fields.get(name))), None)
-    return Model(kind, base_url, parameters, inputs, time_ns() // 1000)
+    is_router = _is_own_llm(kind) and _has_llm(instance)
+    return Model(kind, base_url, parameters, inputs, time_ns() // 1000, is_router)
 
 
 def _inputs(arguments: Mapping[str, Any], batch_size: int) -> Iterator[Messages]:
@@ -134,6 +140,29 @@ def _embeds(kind: type) -> bool:
     return not EMBEDDERS.isdisjoint(kind.__mro__)
 
 
+@lru_cache(maxsize=512)
+def _is_llm(kind: type) -> bool:
+    return BaseLLM in kind.__mro__
+
+
+@lru_cache(maxsize=512)
+def _is_own_llm(kind: type) -> bool:
+    return _is_llm(kind) and not kind.__module__.startswith(LIBRARY)
+
+
+def _has_llm(instance: object) -> bool:
+    private = instance.__pydantic_private__ if isinstance(instance, BaseModel) else None
+    values = (*vars(instance).values(), *(private or {}).values())
+    kinds: list[type] = [type(each) for value in values for each in _members(value)]
+    return any(map(_is_llm, kinds))
+
+
+def _members(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list | tuple) else (value,)
+
+
 def chain_of(span: Span | None) -> Iterator[Span]:
     """
     Return a span and those around it.
@@ -154,10 +183,14 @@ def around_of_same_model(span: Span | None) -> Iterator[Span]:
 def is_asked(span: Span, method: str) -> bool:
     """
     Tell whether a span covers a call of an LLM itself.
+
+    Of a stream of a router nobody knows until it is read.
     """
-    if span.model is None or method not in METHODS or _embeds(span.model.kind):
+    model = span.model
+    if model is None or method not in METHODS or _embeds(model.kind):
         return False
-    return not is_forwarded(span, method)
+    is_open = model.is_router and method.partition("stream_")[1]
+    return not is_open and _implementer(model.kind, method) not in WRAPPERS
 
 
 def method_of(span_id: str | None) -> str:
@@ -169,10 +202,14 @@ def method_of(span_id: str | None) -> str:
 
 def is_forwarded(span: Span | None, method: str) -> bool:
     """
-    Tell whether a method makes no call itself: the one it forwards to will be told of.
+    Tell whether a method leaves the call to another, which will be told of.
+
+    Whether a router did, is known at the end of its span.
     """
     model = None if span is None else span.model
-    return model is not None and _implementer(model.kind, method) in WRAPPERS
+    if model is None:
+        return False
+    return model.is_router or _implementer(model.kind, method) in WRAPPERS
 
 
 @lru_cache(maxsize=512)
