@@ -16,12 +16,13 @@ from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_ca
 from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.schema import TextNode
 from llama_index_instrumentation.dispatcher import instrument_tags
+from openai import InternalServerError
 from pydantic import BaseModel
-from scenarios import PROMPT, TEXT
+from scenarios import ASKED, PROMPT, TEXT
 
 import modeltrail
 from modeltrail.record import CallRecord
-from modeltrail.testing import Answer, CapturedTrail, LocalProvider
+from modeltrail.testing import Answer, CapturedTrail, Fault, LocalProvider
 from tests.integrations.llama_index.endpoints import (
     CLIENTS,
     completing_model,
@@ -411,3 +412,65 @@ async def test_15_agent_workflow(records: CapturedTrail, provider: LocalProvider
     await AgentWorkflow(agents=[host, counter], root_agent="host").run(PROMPT)
     assert len(records.records) == provider.count() == 3
     assert len({each.trace_id for each in records.records}) == 1
+
+
+class Router(OwnModel):
+    """
+    A model of an application's own that asks others in turn until one answers.
+    """
+
+    models: list[Any]
+
+    @llm_completion_callback()
+    def complete(self, prompt: str, formatted: bool = False, **_: Any) -> CompletionResponse:
+        for model in self.models[:-1]:
+            try:
+                return model.complete(prompt)
+            except InternalServerError:
+                continue
+        return self.models[-1].complete(prompt)
+
+    @llm_completion_callback()
+    def stream_complete(self, prompt: str, formatted: bool = False, **_: Any) -> Iterator[Any]:
+        yield from self.models[-1].stream_complete(prompt)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_10_router_is_no_call_itself(
+    records: CapturedTrail, provider: LocalProvider, way: str
+) -> None:
+    """A model that hands a call on to another leaves the record of that one alone."""
+    provider.script(Answer(text=TEXT, input_tokens=11))
+    WAYS[way](Router(models=[openai_model(provider)]))
+    record = only(records)
+    assert (record.request_model, record.input_tokens, record.output_chars) == (
+        ASKED,
+        None if "stream" in way else 11,
+        len(TEXT),
+    )
+    assert provider.count() == 1
+
+
+def test_10_router_that_falls_back(records: CapturedTrail, provider: LocalProvider) -> None:
+    """Each model that a router tries leaves a record of its own."""
+    provider.script(Fault(status=500), Answer(text=TEXT))
+    Router(models=[openai_model(provider), make_llm(provider)]).complete(PROMPT)
+    assert [each.status for each in records.records] == ["error", "ok"]
+    assert provider.count() == 2
+
+
+@pytest.mark.parametrize("way", ["complete", "acomplete", "chat"])
+def test_10_router_that_answers_itself(records: CapturedTrail, way: str) -> None:
+    """A model that has others at hand and asks none of them has made the call itself."""
+    llm = OwnModel()
+    WAYS[way](AnsweringRouter(other=llm))
+    record = only(records)
+    assert (record.status, record.request_model, record.input_tokens) == ("ok", "own", 3)
+
+
+class AnsweringRouter(OwnModel):
+    """
+    A model of an application's own that could ask another.
+    """
+
+    other: Any
