@@ -5,6 +5,7 @@ Any method may be entered again by the garbage collector in the middle of
 another, so nothing here holds a lock, and each change is a single step.
 """
 
+import asyncio
 import weakref
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from typing import Any, NamedTuple
@@ -116,7 +117,7 @@ class OpenCalls:
                 outcome=result,
             )
         elif id_ in self._calls and isinstance(result, Generator | AsyncGenerator):
-            weakref.finalize(result, self.drop_unread, id_).atexit = False
+            weakref.finalize(result, self.drop, id_, _running_loop()).atexit = False
 
     def start(self, event: Any) -> None:
         """
@@ -191,15 +192,18 @@ class OpenCalls:
                 invocation.fail(error)  # says nothing more unless the answer was unreadable
 
     @guarded
-    def drop_unread(self, span_id: str) -> None:
+    def drop(self, span_id: str, loop: asyncio.AbstractEventLoop | None) -> None:
         """
         Cancel a stream that was thrown away before anything of it was read.
 
-        One that was read in part gets an event of its own right after this.
+        One that was read in part gets an event of its own right after this,
+        unless its loop is closed, which alone could tell it.
         """
-        if any(not call.answer.streamed for call in self._calls.get(span_id, ())):
-            for invocation, _ in self._pop(span_id):
-                invocation.cancel(Response(streaming=True))
+        is_mute = loop is not None and loop.is_closed()
+        if any(is_mute or not call.answer.streamed for call in self._calls.get(span_id, ())):
+            for invocation, answer in self._pop(span_id):
+                answer.streamed = True
+                invocation.cancel(answer.partial())
 
     def lose_all(self) -> None:
         """
@@ -219,6 +223,13 @@ class OpenCalls:
         if not calls:
             self._calls.pop(span_id, None)
         return first
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 # Any other event is of a wrapper around calls, and no call itself.
