@@ -276,11 +276,17 @@ class Mix:
         """
         Make so many calls.
         """
-        for _ in range(calls // (len(self.kinds) + len(self.async_kinds))):
-            for kind in self.kinds:
-                kind()
-            for async_kind in self.async_kinds:
-                await async_kind()
+        # httpcore locks itself out when a stream is collected while it makes a request.
+        gc.disable()
+        try:
+            for _ in range(calls // (len(self.kinds) + len(self.async_kinds))):
+                for kind in self.kinds:
+                    kind()
+                for async_kind in self.async_kinds:
+                    await async_kind()
+                gc.collect()
+        finally:
+            gc.enable()
 
 
 OURS = [

@@ -168,7 +168,8 @@ class TrailCallbackHandler(ChainCallbackHandler):
             call.leave_incomplete()  # only if the answer could not be read
         if message_id is not None and not answer.cache_hit:
             self._answers.pay(message_id, call)
-        if message_id is not None and in_chain:
+        # What was refused is no malformed answer, whatever a parser says of it.
+        if message_id is not None and in_chain and not answer.refusal:
             self._answers.give(message_id, call, has_schema=asked.has_schema)
 
     @staticmethod
