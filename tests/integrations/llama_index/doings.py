@@ -12,6 +12,18 @@ from llama_index_instrumentation import get_dispatcher
 from modeltrail_llama_index import TrailEventHandler
 from modeltrail_llama_index.calls import OpenCalls
 
+from modeltrail.record import CallRecord
+from modeltrail.testing import CapturedTrail
+
+
+def only(trail: CapturedTrail) -> CallRecord:
+    """
+    Return the one record that there is.
+    """
+    (record,) = trail.records
+    return record
+
+
 PATIENCE_S = 10
 
 

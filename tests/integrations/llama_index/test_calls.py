@@ -21,8 +21,8 @@ from pydantic import BaseModel
 from scenarios import ASKED, PROMPT, TEXT
 
 import modeltrail
-from modeltrail.record import CallRecord
 from modeltrail.testing import Answer, CapturedTrail, Fault, LocalProvider
+from tests.integrations.llama_index.doings import only
 from tests.integrations.llama_index.endpoints import (
     CLIENTS,
     completing_model,
@@ -54,14 +54,6 @@ ASYNCHRONOUS: dict[str, Ask] = {
     "astream_complete": lambda llm: asyncio.run(read(llm.astream_complete(PROMPT))),
 }
 WAYS = SYNCHRONOUS | ASYNCHRONOUS
-
-
-def only(trail: CapturedTrail) -> CallRecord:
-    """
-    Return the one record that there is.
-    """
-    (record,) = trail.records
-    return record
 
 
 def check_one_call(trail: CapturedTrail, provider: LocalProvider, way: str) -> None:

@@ -12,8 +12,8 @@ from litellm.exceptions import MidStreamFallbackError
 from llama_index.core.llms import LLM
 from scenarios import PROMPT
 
-from modeltrail.record import CallRecord
 from modeltrail.testing import Answer, CapturedTrail, LocalProvider
+from tests.integrations.llama_index.doings import only
 from tests.integrations.llama_index.endpoints import CLIENTS, completing_model, every_client
 
 SIX = Answer(text="abcdef", chunks=6)
@@ -23,14 +23,6 @@ STREAMS: dict[str, Stream] = {
     "complete": lambda llm: llm.stream_complete(PROMPT),
 }
 every_stream = pytest.mark.parametrize("way", STREAMS)
-
-
-def only(trail: CapturedTrail) -> CallRecord:
-    """
-    Return the one record that there is.
-    """
-    (record,) = trail.records
-    return record
 
 
 def take(stream: Generator[Any, None, None], text: str) -> None:

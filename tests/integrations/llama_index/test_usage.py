@@ -10,8 +10,9 @@ import pytest
 from drivers.llama_index import asked, make_llm
 from scenarios import PROMPT, TEXT
 
-from modeltrail.record import USAGE_COLUMNS, CallRecord
+from modeltrail.record import USAGE_COLUMNS
 from modeltrail.testing import Answer, CapturedTrail, LocalProvider
+from tests.integrations.llama_index.doings import only
 from tests.integrations.llama_index.endpoints import (
     CLIENTS,
     STREAM_OPTIONS,
@@ -24,14 +25,6 @@ from tests.integrations.llama_index.payloads import RECORDED
 # What a provider that says it plainly calls the end of an answer.
 STOPS = {"anthropic": "end_turn", "responses": "completed"}
 both_ways = pytest.mark.parametrize("streamed", [False, True])
-
-
-def only(trail: CapturedTrail) -> CallRecord:
-    """
-    Return the one record that there is.
-    """
-    (record,) = trail.records
-    return record
 
 
 def ask(provider: LocalProvider, client: str, *, streamed: bool, **options: Any) -> None:

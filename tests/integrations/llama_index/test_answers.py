@@ -1,11 +1,8 @@
 """
-What is particular to LlamaIndex, through its real clients.
+What an answer of LlamaIndex may hold, and what a request says of its model.
 """
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,38 +11,14 @@ from drivers.llama_index import asked, make_llm
 from llama_index.core.base.llms.types import ImageBlock, TextBlock, ToolCallBlock
 from llama_index.core.llms import (
     ChatMessage,
-    CompletionResponse,
-    CustomLLM,
-    LLMMetadata,
     MockLLM,
 )
-from llama_index.core.llms.callbacks import llm_completion_callback
 from modeltrail_llama_index import instrument
-from pydantic import BaseModel
 from scenarios import ANSWERED, TEXT
 
-from modeltrail.record import CallRecord
-from modeltrail.testing import Answer, CapturedTrail, Fault, LocalProvider, capture_records
+from modeltrail.testing import Answer, CapturedTrail, Fault, LocalProvider
 from modeltrail.trail import Trail
-
-
-@pytest.fixture
-def records() -> Iterator[CapturedTrail]:
-    """
-    Record LlamaIndex's calls in memory.
-    """
-    with capture_records() as trail, instrument(trail):
-        yield trail
-    assert trail.problems.counts() == {}
-    assert trail.recorder.open_calls == 0
-
-
-def only(trail: CapturedTrail) -> CallRecord:
-    """
-    Return the one record that there is.
-    """
-    (record,) = trail.records
-    return record
+from tests.integrations.llama_index.doings import only
 
 
 def slow(chunks: int = 8) -> Answer:
@@ -53,12 +26,6 @@ def slow(chunks: int = 8) -> Answer:
     Answer in pieces that take their time.
     """
     return Answer(text=TEXT, model=ANSWERED, chunks=chunks, chunk_delay=0.02)
-
-
-# --- registration ---------------------------------------------------------------------------
-
-
-# --- ways of calling ------------------------------------------------------------------------
 
 
 async def test_async_stream_lasts_until_it_is_read(
@@ -130,28 +97,6 @@ def test_other_blocks_than_text_are_placeholders(records: CapturedTrail) -> None
     assert one.input_digest == two.input_digest
 
 
-class OwnModel(CustomLLM):
-    """
-    A model of an application's own, as LlamaIndex's documentation shows it.
-    """
-
-    @property
-    def metadata(self) -> LLMMetadata:
-        return LLMMetadata(model_name="own")
-
-    @llm_completion_callback()
-    def complete(self, prompt: str, formatted: bool = False, **_: Any) -> CompletionResponse:
-        return CompletionResponse(text="yes", raw={"id": 5, "usage": 5, "choices": object()})
-
-    @llm_completion_callback()
-    def stream_complete(self, prompt: str, formatted: bool = False, **_: Any) -> Iterator[Any]:
-        for text in ("y", "ye", "yes"):
-            yield CompletionResponse(text=text, delta=text[-1])
-
-
-# --- streams that end otherwise -------------------------------------------------------------
-
-
 def test_connection_lost_in_a_stream_keeps_what_came(
     records: CapturedTrail, provider: LocalProvider
 ) -> None:
@@ -163,8 +108,6 @@ def test_connection_lost_in_a_stream_keeps_what_came(
     assert (record.status, record.streaming) == ("error", True)
     assert (record.output_chars, record.error_type) == (len(TEXT) // 4, "ReadError")
 
-
-# --- usage ----------------------------------------------------------------------------------
 
 WHOLE = {
     "id": "chatcmpl-1",
@@ -194,37 +137,6 @@ def test_provider_is_told_by_the_endpoint(records: CapturedTrail) -> None:
     endpoint = {"api_base": "https://api.groq.com/openai/v1"}
     make_llm_over(lambda _: httpx.Response(200, json=WHOLE), **endpoint).chat(asked())
     assert only(records).provider == "groq"
-
-
-# --- embeddings -----------------------------------------------------------------------------
-
-
-# --- tags and content -----------------------------------------------------------------------
-
-
-def stored_bytes(folder: Path) -> bytes:
-    """
-    Return all that a trail has written.
-    """
-    return b"".join(each.read_bytes() for each in folder.rglob("*") if each.is_file())
-
-
-class Extra(BaseModel, extra="allow"):
-    """
-    An answer of a client that declares none of its fields.
-    """
-
-
-@dataclass(slots=True)
-class Slotted:
-    """
-    An answer whose fields are in no dict.
-    """
-
-    id: str
-    model: str
-    usage: dict[str, int]
-    choices: list[dict[str, Any]]
 
 
 def test_very_long_prompt(trail: Trail, provider: LocalProvider) -> None:
