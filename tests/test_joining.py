@@ -169,6 +169,16 @@ async def test_calls_of_several_tasks_are_not_mixed_up(trail: CapturedTrail) -> 
     assert answered == {f"o{number}": f"model-{number}" for number in range(10)}
 
 
+def test_forgotten_inner_calls_say_nothing(trail: CapturedTrail) -> None:
+    """In a forked child the collector may end them: what they knew is the parent's to tell."""
+    with outer_call(trail) as outer:
+        inner = inner_call(trail)
+        trail.recorder.forget()
+        inner.stop(response(response_model="served"))
+        assert not outer.ended
+    assert trail.records == []
+
+
 def test_settling_forgets_inner_calls(trail: CapturedTrail) -> None:
     """What a trail has settled is not completed by an end that comes later still."""
     call = trail.recorder.start(request("outer", framework="outer"))

@@ -2,6 +2,7 @@
 From calls to frames.
 """
 
+import asyncio
 import os
 import uuid
 from datetime import datetime, tzinfo
@@ -370,6 +371,55 @@ def test_measurement_of_the_framework_wins(recorder: Recorder, frames: Frames) -
     call = recorder.start(request())
     call.stop(response(latency_us=5, time_to_first_chunk_us=2))
     assert (frames.fields(1)["latency_us"], frames.fields(1)["time_to_first_chunk_us"]) == (5, 2)
+
+
+def test_end_of_a_forgotten_call_is_the_parents(recorder: Recorder, frames: Frames) -> None:
+    """In a forked child the collector may end the parent's calls: nothing is written of that."""
+    forgotten = recorder.start(request())
+    recorder.forget()
+    again = recorder.start(request())
+    forgotten.stop(response())
+    again.stop(response())
+    ends = [frame.id for frame in frames if frame.kind is FrameKind.END]
+    assert ends == [again.id]
+    assert recorder.open_calls == 0
+
+
+class LateFramework:
+    """
+    A framework that tells of a call only when it is heard out, or fails to.
+    """
+
+    def __init__(self, recorder: Recorder, run_id: str, error: Exception | None = None) -> None:
+        self.call = recorder.start(request(run_id))
+        self.error = error
+        self.timeouts: list[float] = []
+
+    def hear_out(self, timeout: float) -> None:
+        self.timeouts.append(timeout)
+        if self.error:
+            raise self.error
+        self.call.stop(response())
+
+    async def ahear_out(self, timeout: float) -> None:
+        self.hear_out(timeout)
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_frameworks_that_tell_late_are_heard_out(
+    recorder: Recorder, frames: Frames, *, is_async: bool
+) -> None:
+    """Each has its time; one that fails is counted and keeps no other from being heard."""
+    broken = LateFramework(recorder, "broken", TimeoutError())
+    late = LateFramework(recorder, "late")
+    recorder.late += [broken, late]
+    if is_async:
+        asyncio.run(recorder.ahear_out(2.5))
+    else:
+        recorder.hear_out(2.5)
+    assert (broken.timeouts, late.timeouts) == ([2.5], [2.5])
+    assert (late.call.ended, broken.call.ended) == (True, False)
+    assert frames.problems.counts() == {"not-heard-out": 1}
 
 
 def test_forked_child_repeats_no_id() -> None:

@@ -436,3 +436,40 @@ def test_parent_stores_what_its_child_has_left(url: str) -> None:
         found = connection.execute("SELECT run_id, status FROM call").fetchall()
     assert sorted(found) == [("child", "ok"), ("parent", "ok")]
     assert list(folder.iterdir()) == []
+
+
+class LateFramework:
+    """
+    A framework that tells of an end only when it is heard out.
+    """
+
+    def __init__(self, trail: Trail, run_id: str) -> None:
+        self.call = trail.recorder.start(request(run_id))
+        self.timeouts: list[float] = []
+        trail.recorder.late.append(self)
+
+    def hear_out(self, timeout: float) -> None:
+        self.timeouts.append(timeout)
+        self.call.stop(response())
+
+    async def ahear_out(self, timeout: float) -> None:
+        self.hear_out(timeout)
+
+
+def test_flush_hears_out_who_tells_late(trail: Trail) -> None:
+    """What has ended is stored, though the framework has not told of it before it was asked."""
+    late = LateFramework(trail, "late")
+    assert trail.flush(3)
+    assert [each.record.status for each in trail.store.calls()] == ["ok"]
+    again = LateFramework(trail, "again")
+    assert asyncio.run(trail.aflush())
+    assert [each.record.status for each in trail.store.calls()] == ["ok", "ok"]
+    assert (late.timeouts[0], again.timeouts) == (3, [5.0])
+
+
+def test_closing_hears_out_who_tells_late(url: str) -> None:
+    """A call is not called incomplete because its framework is slow to tell."""
+    with modeltrail.open(url) as trail:
+        LateFramework(trail, "late")
+    with modeltrail.open(url) as trail:
+        assert [each.record.status for each in trail.store.calls()] == ["ok"]

@@ -14,11 +14,12 @@ from urllib.parse import urlsplit
 from modeltrail.capture import allowed_parameters
 from modeltrail.invocation import Invocation
 from modeltrail.record import Operation, Request, Response, UsageSource
-from modeltrail.recorder import Recorder
+from modeltrail.recorder import Late, Recorder
 
 __all__ = [
     "HasRecorder",
     "Invocation",
+    "Late",
     "Operation",
     "Recorder",
     "Request",

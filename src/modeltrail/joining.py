@@ -16,7 +16,7 @@ from modeltrail.record import Frame, FrameKind, Response
 from modeltrail.usage import known_counts
 
 Send = Callable[[Frame], bool]
-Forget = Callable[[Invocation], object]
+Leave = Callable[[Invocation], bool]
 
 
 class Joint:
@@ -25,13 +25,13 @@ class Joint:
 
     Args:
         send: Takes a frame.
-        forget: Is told that an inner call is over.
+        leave: Is told that an inner call is over, and tells whether it was open.
     """
 
-    def __init__(self, outer: Invocation, send: Send, forget: Forget) -> None:
+    def __init__(self, outer: Invocation, send: Send, leave: Leave) -> None:
         self._outer = outer
         self._send = send
-        self._forget = forget
+        self._leave = leave
 
     def close(self, call: Invocation, ending: Ending) -> None:
         """
@@ -39,8 +39,7 @@ class Joint:
 
         How it failed the outer framework tells itself.
         """
-        self._forget(call)
-        if ending.status == "ok":
+        if self._leave(call) and ending.status == "ok":
             self._add(call.key[0], served(ending.response), {})
 
     def amend(self, call: Invocation, columns: Mapping[str, Any]) -> None:

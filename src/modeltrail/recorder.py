@@ -5,7 +5,7 @@ Hands frames to a callable and knows nothing of where they go.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 from uuid import UUID
 
 from modeltrail.capture import CapturePolicy
@@ -29,6 +29,22 @@ OPEN_AGE_US = 6 * 3600 * 1_000_000
 T = TypeVar("T")
 
 
+class Late(Protocol):
+    """
+    A framework that tells of the ends of calls later than they happen.
+    """
+
+    def hear_out(self, timeout: float) -> None:
+        """
+        Wait until it has told of what has ended, or until so many seconds have passed.
+        """
+
+    async def ahear_out(self, timeout: float) -> None:
+        """
+        Do the same without blocking the event loop.
+        """
+
+
 class Recorder:
     """
     Starts invocations and turns them into frames.
@@ -40,6 +56,7 @@ class Recorder:
         sink: Takes each frame. If it raises, the frame is lost and counted;
             the host never hears of it.
         problems: What went wrong inside.
+        late: The frameworks that `hear_out` waits for.
 
     Args:
         defaults: Tags for calls that have none of their own.
@@ -61,6 +78,7 @@ class Recorder:
     ) -> None:
         self.sink = sink
         self.problems = problems or Problems()
+        self.late: list[Late] = []
         self._keys = keys
         self._teller = Teller(keys, policy, defaults or {}, self.problems.note)
         self._clock_us = clock_us
@@ -110,6 +128,29 @@ class Recorder:
         How many calls have started and not ended.
         """
         return len(self._open)
+
+    def hear_out(self, timeout: float) -> None:
+        """
+        Wait for the frameworks that tell late of calls that have ended.
+
+        Args:
+            timeout: How long each of them may take, seconds.
+        """
+        for each in list(self.late):
+            try:
+                each.hear_out(timeout)
+            except Exception as error:
+                self.problems.note("not-heard-out", error)
+
+    async def ahear_out(self, timeout: float) -> None:
+        """
+        Do as `hear_out` does without blocking the event loop.
+        """
+        for each in list(self.late):
+            try:
+                await each.ahear_out(timeout)
+            except Exception as error:
+                self.problems.note("not-heard-out", error)
 
     def settle(self) -> int:
         """
@@ -170,8 +211,13 @@ class Recorder:
     def close(self, call: Invocation, ending: Ending) -> None:
         """
         Enter how a call ended; called by the call itself.
+
+        One that is not open here is forgotten: it began before a fork, and
+        its end is the parent's to tell.
         """
-        self._open.pop(call.key, None)
+        if self._open.get(call.key) is not call:
+            return
+        del self._open[call.key]
         told, facts, texts = self._teller.end(ending, call.capture_mode)
         frame = Frame(END, call.id, call.started_at_us, told, facts, texts)
         if self._unwritten and (start := self._unwritten.pop(call.id, None)):
@@ -185,10 +231,13 @@ class Recorder:
         self._send(Frame(FrameKind.AMEND, call.id, call.started_at_us, {}, columns))
 
     def _start_inner(self, outer: Invocation, key: Key) -> Invocation:
-        joint = Joint(outer, self._send, lambda call: self._inner.pop(call.key, None))
+        joint = Joint(outer, self._send, self._leave)
         call = Invocation(outer.id, outer.started_at_us, key, joint)
         self._inner[key] = call
         return call
+
+    def _leave(self, inner: Invocation) -> bool:
+        return self._inner.pop(inner.key, None) is not None
 
     def _give_up_oldest(self) -> None:
         # A copy, since other threads begin and end calls meanwhile, and some more than need

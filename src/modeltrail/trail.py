@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from threading import RLock
+from time import monotonic
 from types import TracebackType
 from typing import Any, NamedTuple, Self, get_args
 
@@ -30,6 +31,8 @@ from modeltrail.storage.spool import LIMIT_BYTES, foreign
 
 DEFAULT_URL = "sqlite:///modeltrail.db"
 CLOSE_TIMEOUT_S = 5.0
+# For what a framework tells late of calls that have ended.
+LATE_S = 5.0
 HEALTH_EVENT = "trail_health"
 # Sixteen segments, each of which holds some hundred calls.
 LEAST_LIMIT_BYTES = 4 * 1024 * 1024
@@ -172,12 +175,18 @@ class Trail:
         """
         Wait until every call that has ended is in the database.
 
-        Without it calls are safe, too: they are in the spool.
+        Without it calls are safe, too: they are in the spool. A framework that
+        tells late of ends is heard out first, for some seconds; called within
+        a running event loop it cannot be, as `aflush` can.
 
         Returns:
             False if that took longer than `timeout` seconds.
         """
-        return self._background is None or self._is_closed or self._background.flush(timeout)
+        if self._background is None or self._is_closed:
+            return True
+        until = None if timeout is None else monotonic() + timeout
+        self.recorder.hear_out(_at_most(LATE_S, timeout))
+        return self._background.flush(_left(until))
 
     async def aflush(self, timeout: float | None = None) -> bool:
         """
@@ -188,7 +197,9 @@ class Trail:
         """
         if self._background is None or self._is_closed:
             return True
-        return await self._background.aflush(timeout)
+        until = None if timeout is None else monotonic() + timeout
+        await self.recorder.ahear_out(_at_most(LATE_S, timeout))
+        return await self._background.aflush(_left(until))
 
     def settle(self) -> int:
         """
@@ -228,6 +239,7 @@ class Trail:
         if self._is_closed:
             return True
         _living.discard(self)
+        self.recorder.hear_out(_at_most(LATE_S, timeout))
         self.recorder.settle()
         self.recorder.sink = self._refuse
         stored = self._background is None or self._background.close(timeout)
@@ -376,6 +388,14 @@ def open_trail(
         )
         on_failure.pop_all()
     return trail
+
+
+def _at_most(bound: float, given: float | None) -> float:
+    return bound if given is None else min(bound, given)
+
+
+def _left(until: float | None) -> float | None:
+    return None if until is None else max(until - monotonic(), 0.0)
 
 
 def _limit(given: int | None, environ: Mapping[str, str]) -> int:

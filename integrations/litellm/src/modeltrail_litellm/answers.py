@@ -20,7 +20,7 @@ from modeltrail_litellm.tables import (
     REQUEST_IDS,
     RESPONSE_FIELDS,
 )
-from modeltrail_litellm.translate import Details, is_cache_hit, tool_calls
+from modeltrail_litellm.translate import Details, is_cache_hit, is_unlogged, tool_calls
 
 MICRO = 1_000_000
 NANO = 1_000_000_000
@@ -65,6 +65,13 @@ def is_complete(answer: object) -> TypeGuard[Answer]:
     return isinstance(answer, Answer) and answer.hidden_params.get("litellm_call_id") is not None
 
 
+def is_told(details: Details) -> bool:
+    """
+    Tell whether LiteLLM has described how a call ended; of a stream it does so at its end.
+    """
+    return details.get("standard_logging_object") is not None
+
+
 def prompt_response(details: Details, answer: Answer) -> Response:
     """
     Translate the answer to a call as soon as it is complete, without LiteLLM's event.
@@ -105,7 +112,7 @@ def _response(
         cost = None  # LiteLLM has priced nothing, or what it has estimated
     return Response(
         **_facts(told),
-        **_content(told.get("choices") or ()),
+        **_content(told.get("choices") or (), is_kept=not is_unlogged(details)),
         **times,
         response_model=_answered_by(answer) or told.get("model"),
         provider_request_id=_request_id(headers),
@@ -128,7 +135,7 @@ def _answered_by(answer: object) -> str | None:
     return None
 
 
-def _content(choices: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _content(choices: Sequence[Mapping[str, Any]], *, is_kept: bool) -> dict[str, Any]:
     if not choices:
         return {}
     messages = [choice.get("message") or {"content": choice.get("text")} for choice in choices]
@@ -137,7 +144,7 @@ def _content(choices: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     calls = tuple(call for each in messages for call in tool_calls(each))
     reasons = (choice.get("finish_reason") for choice in choices)
     content = {"finish_reasons": tuple(reason for reason in reasons if reason)}
-    if REDACTED in texts:
+    if REDACTED in texts or not is_kept:
         return content
     return content | {
         "text": "\n".join(texts or refusals),

@@ -5,20 +5,16 @@ LiteLLM's events, forwarded to the trail.
 # ruff: noqa: ARG002 - LiteLLM calls its hooks by keyword: the names are its own
 
 import asyncio
-import atexit
-from contextlib import suppress
 from typing import Any
 
 import litellm
 from litellm.integrations.custom_logger import CustomLogger
-from litellm.litellm_core_utils.logging_worker import GLOBAL_LOGGING_WORKER
 
-from modeltrail.integration import HasRecorder, Invocation, error_code, guarded
+from modeltrail.integration import HasRecorder, Invocation, Recorder, error_code, guarded
 from modeltrail_litellm import answers, translate
-from modeltrail_litellm.translate import FRAMEWORK, Details
-
-# LiteLLM's own bound for what it does at exit.
-AT_EXIT_S = 5.0
+from modeltrail_litellm.delivery import Delivery
+from modeltrail_litellm.open_calls import OpenCalls
+from modeltrail_litellm.translate import Details
 
 
 class TrailLogger(CustomLogger):
@@ -38,13 +34,17 @@ class TrailLogger(CustomLogger):
 
     Args:
         trail: An open trail, or what `modeltrail.testing.capture_records` gives.
+        keep_unlogged: Whether of a call that LiteLLM was asked not to log
+            (`no-log`) the fact is kept, without content; else nothing is.
     """
 
-    def __init__(self, trail: HasRecorder) -> None:
+    def __init__(self, trail: HasRecorder, *, keep_unlogged: bool = True) -> None:
         super().__init__()
         self._recorder = trail.recorder
         self.trail_key = f"{id(trail.recorder):x}"
-        _drain_before_trails_close()
+        self._keeps_unlogged = keep_unlogged
+        self._calls = trail.recorder.shared(OpenCalls)
+        self._delivery = trail.recorder.shared(_heard_out)
 
     @guarded
     def log_pre_api_call(self, model: str, messages: Any, kwargs: Details) -> None:
@@ -52,6 +52,22 @@ class TrailLogger(CustomLogger):
         Begin a call; LiteLLM tells of it in the caller's own context.
         """
         self._begin(kwargs)
+
+    def logging_hook(self, kwargs: Details, result: Any, call_type: str) -> tuple[Details, Any]:
+        """
+        End a call well that LiteLLM was asked not to log, of which it tells nobody else.
+        """
+        self._succeed_unlogged(kwargs, result)
+        return kwargs, result
+
+    async def async_logging_hook(
+        self, kwargs: Details, result: Any, call_type: str
+    ) -> tuple[Details, Any]:
+        """
+        Do the same for an asynchronous call.
+        """
+        self._succeed_unlogged(kwargs, result)
+        return kwargs, result
 
     def log_success_event(
         self, kwargs: Details, response_obj: Any, start_time: Any, end_time: Any
@@ -97,13 +113,18 @@ class TrailLogger(CustomLogger):
     @guarded
     def _succeed_early(self, request_data: Details, answer: object) -> None:
         details = request_data["litellm_logging_obj"].model_call_details
-        call = self._find(details)
+        call = self._calls.find(details)
         if call is not None and answers.is_complete(answer):
             call.stop(answers.prompt_response(details, answer))
 
     @guarded
+    def _succeed_unlogged(self, details: Details, answer: object) -> None:
+        if translate.is_unlogged(details) and answers.is_told(details):
+            self._succeed(details, answer)
+
+    @guarded
     def _succeed(self, details: Details, answer: object) -> None:
-        if (call := self._find(details) or self._begin_hit(details)) is None:
+        if (call := self._calls.find(details) or self._begin_hit(details)) is None:
             return  # it has ended, or it began before anyone listened
         try:
             response = answers.response(details, answer, call.started_at_us)
@@ -113,7 +134,7 @@ class TrailLogger(CustomLogger):
 
     @guarded
     def _fail(self, details: Details) -> None:
-        if (call := self._find(details)) is None:
+        if (call := self._calls.find(details)) is None:
             return
         error = details["exception"]
         try:
@@ -123,20 +144,22 @@ class TrailLogger(CustomLogger):
             call.fail(error, code=error_code(error))  # only if the payload could not be read
 
     def _begin(self, details: Details) -> Invocation | None:
-        request = translate.request(details)
-        return None if request is None else self._recorder.start(request)
+        if translate.is_unlogged(details) and not self._keeps_unlogged:
+            return None
+        return self._calls.begin(details)
 
     def _begin_hit(self, details: Details) -> Invocation | None:
         # Of a hit of LiteLLM's cache the end alone is told.
         return self._begin(details) if translate.is_cache_hit(details) else None
 
-    def _find(self, details: Details) -> Invocation | None:
-        return self._recorder.find(FRAMEWORK, translate.run_id(details))
 
-
-def install(trail: HasRecorder) -> TrailLogger:
+def install(trail: HasRecorder, *, keep_unlogged: bool = True) -> TrailLogger:
     """
     Record all calls of LiteLLM from now on; doing it again changes nothing.
+
+    Args:
+        trail: An open trail.
+        keep_unlogged: As of `TrailLogger`.
 
     Returns:
         The logger of this trail, to be handed to `uninstall`.
@@ -144,14 +167,14 @@ def install(trail: HasRecorder) -> TrailLogger:
     for known in litellm.callbacks:
         if isinstance(known, TrailLogger) and known._recorder is trail.recorder:  # noqa: SLF001
             return known
-    logger = TrailLogger(trail)
+    logger = TrailLogger(trail, keep_unlogged=keep_unlogged)
     litellm.logging_callback_manager.add_litellm_callback(logger)
     return logger
 
 
 def uninstall(logger: TrailLogger) -> None:
     """
-    Stop recording; calls in flight stay open until `trail.settle()`.
+    Stop recording; calls in flight are recorded as `incomplete` once LiteLLM lets them go.
     """
     litellm.logging_callback_manager.remove_callback_from_all_lists(logger)
     # "All" is not all.
@@ -159,17 +182,7 @@ def uninstall(logger: TrailLogger) -> None:
         litellm.input_callback.remove(logger)
 
 
-def _drain_before_trails_close() -> None:
-    # What is registered last runs first at exit: after any trail was opened, before it closes.
-    atexit.unregister(_drain_at_exit)
-    atexit.register(_drain_at_exit)
-
-
-def _drain_at_exit() -> None:
-    """
-    Have LiteLLM tell of what it has queued while the trails are still open.
-
-    It does so at exit by itself, but mostly after the trails have closed.
-    """
-    with suppress(Exception):
-        asyncio.run(asyncio.wait_for(GLOBAL_LOGGING_WORKER.flush(), AT_EXIT_S))
+def _heard_out(recorder: Recorder) -> Delivery:
+    delivery = Delivery(recorder.shared(OpenCalls))
+    recorder.late.append(delivery)
+    return delivery

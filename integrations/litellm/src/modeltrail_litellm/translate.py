@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
+import litellm
 from litellm.types.utils import Message
 
 from modeltrail.integration import (
@@ -47,7 +48,8 @@ def request(details: Details) -> Request | None:
     params, word = details["litellm_params"], details.get("custom_llm_provider")
     metadata = _metadata(params)
     deployment = metadata.get("model_info") or params.get("model_info") or NOTHING
-    messages = _messages(details.get("messages"))
+    # Of a call that LiteLLM was asked not to log the fact is kept, and no content.
+    messages = [] if (unlogged := is_unlogged(details)) else _messages(details.get("messages"))
     retries, fallbacks = metadata.get("attempted_retries"), metadata.get("attempted_fallbacks")
     return Request(
         framework=FRAMEWORK,
@@ -63,7 +65,7 @@ def request(details: Details) -> Request | None:
         attempt=None if retries is None else retries + 1,
         is_fallback=None if fallbacks is None else fallbacks > 0,
         shadow=metadata.get("is_silent_experiment"),
-        parameters=details.get("optional_params") or NOTHING,
+        parameters=NOTHING if unlogged else details.get("optional_params") or NOTHING,
         messages=messages,
         prompt="\n".join([text for role, text in messages if role in PROMPT_ROLES]) or None,
         tags=_tags(details, metadata),
@@ -83,6 +85,14 @@ def is_cache_hit(details: Details) -> bool:
     Tell whether the call was answered from LiteLLM's cache, of which only the end is told.
     """
     return details.get("cache_hit") is True
+
+
+def is_unlogged(details: Details) -> bool:
+    """
+    Tell whether LiteLLM was asked not to log the call, and obeys.
+    """
+    asked = details["litellm_params"].get("no-log") is True
+    return asked and not litellm.global_disable_no_log_param
 
 
 def tool_calls(message: Mapping[str, Any] | Message) -> Messages:

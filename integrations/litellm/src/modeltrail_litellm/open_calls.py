@@ -1,0 +1,142 @@
+"""
+The calls in flight, and what ends those that LiteLLM never speaks of again.
+
+LiteLLM says nothing when a stream is thrown away or a call is cancelled. All
+that it knows of a call stands in one dict, which it lets go once there is
+nothing more to tell. A mark in that dict, a string to everybody else, goes
+with it and takes the open call along.
+"""
+
+import asyncio
+import weakref
+from itertools import count
+from threading import get_ident
+from typing import Any, NamedTuple
+
+from msgspec.structs import replace
+
+from modeltrail.integration import Invocation, Recorder, Request
+from modeltrail_litellm import translate
+from modeltrail_litellm.translate import FRAMEWORK, Details
+
+Task = asyncio.Task[Any]
+
+
+class Mark(str):
+    """
+    The id of a call's record, in LiteLLM's own details of the call.
+
+    A copy, such as other loggers make of the details, is a plain string.
+
+    Attributes:
+        call: The call.
+    """
+
+    __slots__ = ("__weakref__", "call")
+
+    call: Invocation
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        """
+        Be copied and pickled as a string.
+        """
+        return str, (str(self),)
+
+
+class Begun(NamedTuple):
+    """
+    Where a call began.
+
+    Attributes:
+        thread: Who made it, None if that was a task of an event loop.
+        task: Which task, None if it was a thread.
+        is_streamed: Whether its caller returns before it has ended.
+    """
+
+    call: Invocation
+    thread: int | None
+    task: "weakref.ref[Task] | None"
+    is_streamed: bool
+
+
+class OpenCalls:
+    """
+    The calls of one trail that LiteLLM has begun.
+
+    Attributes:
+        recorder: Where they are recorded.
+    """
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+        # Of each trail its own: several may record side by side.
+        self._key = f"modeltrail_call_{id(recorder):x}"
+        # By the identity of their marks.
+        self._begun: dict[int, Begun] = {}
+        self._doubles = count(2)
+
+    def begin(self, details: Details) -> Invocation | None:
+        """
+        Begin a call, or return it if it has begun; None if its kind is not recorded.
+        """
+        if (known := self._marked(details)) is not None and not known.ended:
+            return known
+        request = translate.request(details)
+        if request is None:
+            return None
+        call = self.recorder.start(self._unique(request))
+        mark = details[self._key] = Mark(call.id)
+        mark.call = call
+        self._begun[id(mark)] = _begun(call, is_streamed=request.streaming)
+        weakref.finalize(mark, self._let_go, id(mark)).atexit = False
+        return call
+
+    def find(self, details: Details) -> Invocation | None:
+        """
+        Return the call that LiteLLM tells of, None if it was not seen to begin.
+        """
+        # Where LiteLLM has copied the details the mark is a plain string.
+        return self._marked(details) or self.recorder.find(FRAMEWORK, translate.run_id(details))
+
+    def made_here(self, *, streams: bool) -> bool:
+        """
+        Tell whether calls of this thread are open, made outside of event loops.
+
+        Args:
+            streams: Whether streams count, too: those may still be read. All
+                others have returned, and wait for LiteLLM to tell of it.
+        """
+        here = get_ident()
+        return any(
+            each.thread == here and not each.call.ended and (streams or not each.is_streamed)
+            for each in list(self._begun.values())
+        )
+
+    def _unique(self, request: Request) -> Request:
+        # An application may give its own id to several calls at once.
+        if self.recorder.find(FRAMEWORK, request.run_id) is None:
+            return request
+        return replace(request, run_id=f"{request.run_id}#{next(self._doubles)}")
+
+    def _marked(self, details: Details) -> Invocation | None:
+        mark = details.get(self._key)
+        return mark.call if isinstance(mark, Mark) else None
+
+    def _let_go(self, mark_id: int) -> None:
+        """
+        End a call of which nothing more can be told; one that has ended stays as it is.
+        """
+        begun = self._begun.pop(mark_id)
+        task = None if begun.task is None else begun.task()
+        if task is not None and (task.cancelled() or task.cancelling()):
+            begun.call.cancel()
+        else:
+            begun.call.lose()
+
+
+def _begun(call: Invocation, *, is_streamed: bool) -> Begun:
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        return Begun(call, get_ident(), None, is_streamed)
+    return Begun(call, None, None if task is None else weakref.ref(task), is_streamed)
