@@ -4,12 +4,18 @@ A model provider on 127.0.0.1 for tests: scripted answers and faults, and a requ
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from types import TracebackType
 from typing import Self
 
-from . import provider_anthropic, provider_openai, provider_responses
+from . import (
+    provider_anthropic,
+    provider_cohere,
+    provider_media,
+    provider_openai,
+    provider_responses,
+)
+from .provider_body import parse_body
 from .provider_exchange import Exchange
 from .provider_http import Connection, Server
 from .provider_log import RequestLog
@@ -41,6 +47,8 @@ ROUTES: Routes = {
     **provider_openai.ROUTES,
     **provider_anthropic.ROUTES,
     **provider_responses.ROUTES,
+    **provider_media.ROUTES,
+    **provider_cohere.ROUTES,
 }
 
 UNKNOWN = WireFormat(provider_openai.models, provider_openai.error, is_model_call=False)
@@ -55,10 +63,11 @@ def default_answers(_request: ProviderRequest) -> Answer:
 
 class LocalProvider:
     """
-    A server on 127.0.0.1 that speaks OpenAI's and Anthropic's protocols, for offline tests.
+    A server on 127.0.0.1 for offline tests, with OpenAI's, Anthropic's and Cohere's protocols.
 
-    OpenAI's clients are pointed at `base_url` (chat and text completions, responses,
-    embeddings), Anthropic's at `anthropic_url` (messages).
+    OpenAI's clients are pointed at `base_url` (chat and text completions, responses, embeddings,
+    generated images, speech, transcriptions), Anthropic's at `anthropic_url` (messages), Cohere's
+    at `cohere_url` (rerank).
 
     Scripted steps are used first, one per model call in the order of arrival; then the callable
     is asked, on the thread of the client's connection and for many requests at once.
@@ -158,6 +167,16 @@ class LocalProvider:
         """
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def cohere_url(self) -> str:
+        """
+        What a Cohere client takes as its base URL, without ``/v2``.
+
+        Raises:
+            RuntimeError: The provider is not running.
+        """
+        return self.anthropic_url
+
     def script(self, *steps: Step) -> None:
         """
         Queue answers and faults for the next model calls, first in, first out.
@@ -205,8 +224,9 @@ class LocalProvider:
     def _serve(self, connection: Connection) -> None:
         _, path = connection.route
         wire = ROUTES.get(connection.route)
-        body = _parse(connection.read_body())
         headers = connection.lower_headers
+        raw = connection.read_body()
+        body = None if raw is None else parse_body(raw, headers.get("content-type", ""))
         number = self._log.enter(path, body or {}, headers)
         try:
             request = ProviderRequest(number, path, _model(body), body or {}, headers)
@@ -219,7 +239,7 @@ class LocalProvider:
         if wire is None:
             return Fault(404, message=f"Invalid URL ({request.path})", code="unknown_url")
         if body is None:
-            return Fault(400, message="The body of the request is not a JSON object.")
+            return Fault(400, message="The body of the request is no JSON object and no form.")
         if not wire.is_model_call:
             return Answer()
         if not request.model:
@@ -240,16 +260,6 @@ class LocalProvider:
         if isinstance(step, Answer | Fault):
             return step
         return Fault(500, type="local_provider_error", message=f"answers returned {step!r}")
-
-
-def _parse(raw: bytes | None) -> Json | None:
-    if raw is None:
-        return None
-    try:
-        body = json.loads(raw or b"{}")
-    except ValueError:
-        return None
-    return body if isinstance(body, dict) else None
 
 
 def _model(body: Json | None) -> str:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 from .provider_http import Connection
 from .provider_log import RequestLog
-from .provider_types import Answer, Fault, ProviderRequest, Step
-from .provider_wire import Event, Stream, WireFormat, encode, until
+from .provider_types import Answer, Fault, Json, ProviderRequest, Step
+from .provider_wire import Event, Payload, Stream, WireFormat, encode, until
 
 
 @dataclass(frozen=True)
@@ -61,11 +61,12 @@ class Exchange:
         return self.wire.stream if self.request.stream else None
 
     def _send_whole(self, answer: Answer) -> None:
-        body = encode(self.wire.whole(self.request, answer))
+        kind, body = _payload(self.wire.whole(self.request, answer))
         # Noted before the last write, so that a client that has read the whole answer finds it
         # finished; taken back if that write fails.
         self._note(status=200, finished=True)
-        self.connection.send_body(200, self._headers(answer.request_id), body)
+        headers = self._headers(answer.request_id) | {"content-type": kind}
+        self.connection.send_body(200, headers, body)
 
     def _send_stream(self, answer: Answer, timed: list[tuple[float, bytes]]) -> None:
         wait, last = timed.pop() if timed else (0.0, b"")
@@ -131,6 +132,10 @@ class Exchange:
 
     def _note(self, **facts: object) -> None:
         self.log.note(self.request.number, **facts)
+
+
+def _payload(whole: Json | Payload) -> Payload:
+    return whole if isinstance(whole, Payload) else Payload("application/json", encode(whole))
 
 
 def _timed(answer: Answer, events: Iterable[Event]) -> list[tuple[float, bytes]]:

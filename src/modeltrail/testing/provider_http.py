@@ -82,12 +82,12 @@ class Connection(BaseHTTPRequestHandler):
 
     def send_body(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """
-        Send a whole JSON response.
+        Send a whole response.
 
         Args:
             status: The HTTP status.
-            headers: Headers beside the content type and length.
-            body: The JSON body.
+            headers: Headers beside the length; without a content type it is JSON.
+            body: The body.
         """
         own = {"content-type": "application/json", "content-length": str(len(body))}
         self._send_head(status, own | dict(headers))

@@ -37,7 +37,7 @@ class RequestLog:
 
         Args:
             path: The path, without query.
-            body: The parsed JSON body.
+            body: The parsed body.
             headers: The headers; the values of credentials are not kept.
 
         Returns:

@@ -67,6 +67,10 @@ class Answer:
         chunk_delay: Seconds before each piece of a stream but the first.
         truncate_after: End a stream properly after so many pieces, without a finish reason.
         embedding_dimension: The length of vectors, unless the request names one.
+        media: The bytes of an image or of speech; ``None`` means a short fixed one.
+        audio_seconds: The length of the audio, by which a transcription is then billed; ``None``
+            means by tokens, or by three seconds in the verbose format, which knows no tokens.
+        search_units: What reranking is billed by.
 
     Raises:
         ValueError: The numbers contradict each other.
@@ -95,6 +99,9 @@ class Answer:
     chunk_delay: float = 0.0
     truncate_after: int | None = None
     embedding_dimension: int = 8
+    media: bytes | None = None
+    audio_seconds: float | None = None
+    search_units: int = 1
 
     def __post_init__(self) -> None:
         """
@@ -190,7 +197,7 @@ class ProviderRequest:
         number: Its place in the order of arrival, from 1.
         path: The path, without query.
         model: The model asked for.
-        body: The parsed JSON body.
+        body: The parsed JSON body, or the fields of a form without its files.
         headers: The headers with lower-cased names, credentials included (so that an answer can
             depend on the key); never part of the ``repr``.
     """
@@ -224,7 +231,7 @@ class ServedRequest:
         model: The model asked for, if any.
         stream: Whether the client asked for a stream.
         arrived_at_us: When the request was read, in microseconds since the epoch.
-        body: The parsed JSON body.
+        body: The parsed JSON body, or the fields of a form without its files.
         headers: The headers with lower-cased names; the values of credentials are replaced.
         status: The HTTP status sent; ``None`` while or if none was.
         finished: Whether the answer was written to its end; ``False`` if the client went away,

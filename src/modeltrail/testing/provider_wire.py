@@ -45,13 +45,26 @@ class Stream(NamedTuple):
     error: Callable[[Fault, Answer, int], bytes]
 
 
+class Payload(NamedTuple):
+    """
+    A whole answer as bytes.
+
+    Args:
+        content_type: What the bytes are.
+        body: The bytes.
+    """
+
+    content_type: str
+    body: bytes
+
+
 @dataclass(frozen=True)
 class WireFormat:
     """
     How one endpoint puts answers into bytes.
 
     Args:
-        whole: An answer as one JSON body.
+        whole: An answer as one JSON body, or as bytes that are no JSON.
         error: A fault as one JSON body, given the request id that is sent with it.
         stream: How answers are streamed; ``None`` if the endpoint never streams.
         id_prefix: How generated response ids begin.
@@ -59,7 +72,7 @@ class WireFormat:
         is_model_call: Whether answers are asked for; otherwise `whole` alone decides.
     """
 
-    whole: Callable[[ProviderRequest, Answer], Json]
+    whole: Callable[[ProviderRequest, Answer], Json | Payload]
     error: Callable[[Fault, str], Json]
     stream: Stream | None = None
     id_prefix: str = ""
