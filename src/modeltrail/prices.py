@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, ModelPrice
 
 MILLION = 1_000_000
+# Others are billed by the picture, the second or the search, too, which no usage tells.
+BY_TOKEN: frozenset[Operation] = frozenset({"chat", "text_completion", "embeddings"})
 
 
 class Cost(NamedTuple):
@@ -95,7 +97,7 @@ def price(
 
 
 def _is_complete(usage: Usage, operation: Operation) -> bool:
-    if usage.input_tokens is None or usage.source == "partial":
+    if operation not in BY_TOKEN or usage.input_tokens is None or usage.source == "partial":
         return False
     return usage.output_tokens is not None or operation == "embeddings"
 

@@ -16,7 +16,15 @@ from msgspec import Meta, Struct
 
 RECORD_VERSION = 1
 
-Operation = Literal["chat", "text_completion", "embeddings"]
+Operation = Literal[
+    "chat",
+    "text_completion",
+    "embeddings",
+    "image_generation",
+    "speech",
+    "transcription",
+    "rerank",
+]
 Status = Literal["ok", "error", "cancelled", "incomplete"]
 UsageSource = Literal["provider", "partial", "estimated", "missing", "cache"]
 CostSource = Literal["reported", "genai-prices", "custom", "cache", "none"]

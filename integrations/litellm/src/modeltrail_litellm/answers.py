@@ -14,6 +14,7 @@ from litellm.types.utils import EmbeddingResponse, ModelResponse, TextCompletion
 
 from modeltrail.integration import Response, UsageSource
 from modeltrail_litellm.tables import (
+    NOT_BY_TOKEN,
     OPERATIONS,
     REDACTED,
     REPORTED_DETAILS,
@@ -108,7 +109,7 @@ def _response(
     times: Mapping[str, Any],
 ) -> Response:
     usage, usage_source = _usage(details, reported)
-    if usage is None:
+    if usage is None and not (cost and OPERATIONS[details["call_type"]] in NOT_BY_TOKEN):
         cost = None  # LiteLLM has priced nothing, or what it has estimated
     return Response(
         **_facts(told),

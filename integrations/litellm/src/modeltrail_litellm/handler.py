@@ -112,9 +112,10 @@ class TrailLogger(CustomLogger):
 
     @guarded
     def _succeed_early(self, request_data: Details, answer: object) -> None:
+        if not answers.is_complete(answer):
+            return  # the event tells it
         details = request_data["litellm_logging_obj"].model_call_details
-        call = self._calls.find(details)
-        if call is not None and answers.is_complete(answer):
+        if (call := self._calls.find(details)) is not None:
             call.stop(answers.prompt_response(details, answer))
 
     @guarded

@@ -4,8 +4,7 @@ LiteLLM's words, and what they mean in a record.
 
 from modeltrail.integration import Operation
 
-# Kinds of calls that are recorded. Others (pictures, speech, files, batches) have no
-# operation of their own in a record yet and are left out rather than called a chat.
+# Kinds of calls that are recorded. Others, such as files and batches, call no model.
 OPERATIONS: dict[str, Operation] = {
     "completion": "chat",
     "acompletion": "chat",
@@ -16,7 +15,21 @@ OPERATIONS: dict[str, Operation] = {
     "atext_completion": "text_completion",
     "embedding": "embeddings",
     "aembedding": "embeddings",
+    "image_generation": "image_generation",
+    "aimage_generation": "image_generation",
+    "image_edit": "image_generation",
+    "aimage_edit": "image_generation",
+    "speech": "speech",
+    "aspeech": "speech",
+    "transcription": "transcription",
+    "atranscription": "transcription",
+    "rerank": "rerank",
+    "arerank": "rerank",
 }
+# Billed by the picture, the second, the character or the search: their price needs no tokens.
+NOT_BY_TOKEN = frozenset({"image_generation", "speech", "transcription", "rerank"})
+# What LiteLLM has for a text there is a checksum of the file.
+WITHOUT_TEXT = frozenset({"transcription"})
 # Companies that answer at an endpoint of each customer's own: the word tells, not the host.
 CLOUDS = {
     "azure": "azure",

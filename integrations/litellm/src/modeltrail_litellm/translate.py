@@ -25,6 +25,7 @@ from modeltrail_litellm.tables import (
     OPERATIONS,
     PROMPT_ROLES,
     TEXT_PARTS,
+    WITHOUT_TEXT,
 )
 
 FRAMEWORK = "litellm"
@@ -49,7 +50,9 @@ def request(details: Details) -> Request | None:
     metadata = _metadata(params)
     deployment = metadata.get("model_info") or params.get("model_info") or NOTHING
     # Of a call that LiteLLM was asked not to log the fact is kept, and no content.
-    messages = [] if (unlogged := is_unlogged(details)) else _messages(details.get("messages"))
+    unlogged = is_unlogged(details)
+    has_text = not unlogged and operation not in WITHOUT_TEXT
+    messages = _messages(details.get("messages")) if has_text else []
     retries, fallbacks = metadata.get("attempted_retries"), metadata.get("attempted_fallbacks")
     return Request(
         framework=FRAMEWORK,

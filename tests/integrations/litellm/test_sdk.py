@@ -7,7 +7,6 @@ import copy
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -25,58 +24,17 @@ from msgspec import structs
 from scenarios import ANSWER, ANSWERED, ASKED, PROMPT, TEXT
 
 import modeltrail
-from modeltrail.record import CallRecord
 from modeltrail.testing import Answer, CapturedTrail, Fault, LocalProvider, capture_records
 from modeltrail.trail import Trail
+from tests.integrations.litellm.asking import TOKENS, deployment, only, records
 
 UNKNOWN = "openai/nobody-knows-it"
-TOKENS = (14, 7)
-
-
-@pytest.fixture
-def captured() -> Iterator[CapturedTrail]:
-    """Record LiteLLM's calls in memory; nothing may go wrong inside unless a test says so."""
-    with capture_records() as trail:
-        logger = install(trail)
-        yield trail
-        uninstall(logger)
-    assert trail.problems.counts() == {}
-    assert trail.recorder.open_calls == 0
-
-
-@pytest.fixture
-def cache() -> Iterator[None]:
-    """Switch LiteLLM's cache on, which needs some of its proxy's packages."""
-    pytest.importorskip("fastapi")
-    pytest.importorskip("soundfile")
-    litellm.enable_cache()
-    yield
-    litellm.disable_cache()
-
-
-def records(trail: CapturedTrail) -> list[CallRecord]:
-    """Return what was recorded, once LiteLLM has told of it."""
-    wait_for_threads()
-    return trail.records
-
-
-def only(trail: CapturedTrail) -> CallRecord:
-    """Return the one record that there is."""
-    (record,) = records(trail)
-    return record
-
-
-def deployment(provider: LocalProvider, name: str, id: str, **info: Any) -> dict[str, Any]:
-    """Describe a deployment of a Router."""
-    params = at(provider, model=f"openai/{ASKED}")
-    del params["messages"]
-    return {"model_name": name, "litellm_params": params, "model_info": {"id": id, **info}}
 
 
 # --- Router -------------------------------------------------------------------------------------
 
 
-def test_deployments_are_told_apart(captured: CapturedTrail, provider: LocalProvider) -> None:
+def test_27_deployments_are_told_apart(captured: CapturedTrail, provider: LocalProvider) -> None:
     """The Router's choice is the deployment and, by its model_info, the variant."""
     arms = [deployment(provider, "chat", f"id-{v}", variant=v) for v in "AB"]
     router = litellm.Router(model_list=arms)
@@ -88,7 +46,9 @@ def test_deployments_are_told_apart(captured: CapturedTrail, provider: LocalProv
     assert len(captured.records) == provider.count() == 12
 
 
-def test_variant_of_the_application_wins(captured: CapturedTrail, provider: LocalProvider) -> None:
+def test_28_variant_of_the_application_wins(
+    captured: CapturedTrail, provider: LocalProvider
+) -> None:
     """What the application says of the variant, by metadata or context, goes before model_info."""
     router = litellm.Router(model_list=[deployment(provider, "chat", "x", variant="arm")])
     router.completion(model="chat", messages=asked(), metadata={"variant": "call"})
@@ -98,7 +58,7 @@ def test_variant_of_the_application_wins(captured: CapturedTrail, provider: Loca
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-def test_router_retries_are_records_of_one_trace(
+def test_23_router_retries_are_records_of_one_trace(
     captured: CapturedTrail, provider: LocalProvider, *, is_async: bool
 ) -> None:
     """Each attempt has its own record and number; the trace is one, also within a session."""
@@ -118,7 +78,7 @@ def test_router_retries_are_records_of_one_trace(
     assert {each.session_ref for each in captured.records} == {captured.recorder.ref("s")}
 
 
-def test_router_fallback(captured: CapturedTrail, provider: LocalProvider) -> None:
+def test_24_router_fallback(captured: CapturedTrail, provider: LocalProvider) -> None:
     """A fallback is a record of its own, and says so."""
     provider.script(Fault(429), Answer())
     arms = [deployment(provider, "first", "x"), deployment(provider, "second", "y")]
@@ -130,7 +90,7 @@ def test_router_fallback(captured: CapturedTrail, provider: LocalProvider) -> No
     assert provider.count() == 2
 
 
-def test_mirrored_call_is_a_shadow(captured: CapturedTrail, provider: LocalProvider) -> None:
+def test_29_mirrored_call_is_a_shadow(captured: CapturedTrail, provider: LocalProvider) -> None:
     """A call that the Router mirrors to a silent model is marked as one."""
     first = deployment(provider, "chat", "x")
     first["litellm_params"]["silent_model"] = "new"
@@ -152,27 +112,7 @@ def test_mirrored_call_is_a_shadow(captured: CapturedTrail, provider: LocalProvi
 # --- fallbacks and retries of the SDK -----------------------------------------------------------
 
 
-def test_fallbacks_of_a_call(captured: CapturedTrail, provider: LocalProvider) -> None:
-    """LiteLLM gives both attempts of `fallbacks` one id; they are two records."""
-    provider.script(Fault(500), Answer())
-    fallbacks = [{"model": "openai/gpt-4o"}]
-    asyncio.run(litellm.acompletion(**at(provider, fallbacks=fallbacks)))
-    first, second = records(captured)
-    assert (first.request_model, first.status) == (ASKED, "error")
-    assert (second.request_model, second.status) == ("gpt-4o", "ok")
-    assert (second.input_tokens, second.output_tokens) == TOKENS
-    assert first.run_id == second.run_id
-    assert provider.count() == 2
-
-
-def test_fallbacks_of_a_synchronous_call(captured: CapturedTrail, provider: LocalProvider) -> None:
-    """LiteLLM tells of their success in a loop that has ended, or at exit: it is not lost."""
-    provider.script(Fault(500), Answer())
-    litellm.completion(**at(provider, fallbacks=[{"model": "openai/gpt-4o"}]))
-    assert [each.status for each in captured.records] == ["error", "ok"]
-
-
-def test_retries_of_the_client_are_one_record(
+def test_26_retries_of_the_client_are_one_record(
     captured: CapturedTrail, provider: LocalProvider
 ) -> None:
     """`num_retries` is the client's own matter: LiteLLM tells of the last attempt alone."""
@@ -187,7 +127,7 @@ def test_retries_of_the_client_are_one_record(
 # --- asynchronous calls -------------------------------------------------------------------------
 
 
-def test_hundred_at_once(captured: CapturedTrail, provider: LocalProvider) -> None:
+def test_46_hundred_at_once(captured: CapturedTrail, provider: LocalProvider) -> None:
     """Of a hundred calls in a loop that ends with them, none is lost."""
 
     async def hundred() -> None:
@@ -199,7 +139,7 @@ def test_hundred_at_once(captured: CapturedTrail, provider: LocalProvider) -> No
     assert provider.count() == 100
 
 
-def test_short_loops(captured: CapturedTrail, provider: LocalProvider) -> None:
+def test_49_short_loops(captured: CapturedTrail, provider: LocalProvider) -> None:
     """A loop of its own for each call, or for each stream, loses nothing either."""
 
     async def stream() -> None:
@@ -213,7 +153,7 @@ def test_short_loops(captured: CapturedTrail, provider: LocalProvider) -> None:
     assert found == [("ok", False, 14), ("ok", True, 14)] * 3
 
 
-def test_prompt_end_knows_what_the_event_knows(
+def test_33_prompt_end_knows_what_the_event_knows(
     captured: CapturedTrail, provider: LocalProvider
 ) -> None:
     """An asynchronous call leaves the same record as a synchronous one."""
@@ -229,7 +169,7 @@ def test_prompt_end_knows_what_the_event_knows(
     assert differing <= {"id", "run_id", "trace_id", "started_at_us", "latency_us"}
 
 
-def test_exit_tells_what_is_queued(
+def test_46_exit_tells_what_is_queued(
     provider: LocalProvider, tmp_path: Path, own_home: Path, cache: None
 ) -> None:
     """What LiteLLM still has in its queue at exit, such as a hit of the cache, is recorded."""
@@ -250,19 +190,7 @@ for _ in range(2):
     assert provider.count() == 1
 
 
-def test_cancelled_call_is_cancelled(captured: CapturedTrail, provider: LocalProvider) -> None:
-    """LiteLLM tells nothing of a cancelled call; its end is seen all the same."""
-    provider.script(Fault(hang=10))
-
-    async def cancelled() -> None:
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(litellm.acompletion(**at(provider)), 0.3)
-
-    asyncio.run(cancelled())
-    assert [each.status for each in captured.records] == ["cancelled"]
-
-
-def test_failing_async_call(captured: CapturedTrail, provider: LocalProvider) -> None:
+def test_14_failing_async_call(captured: CapturedTrail, provider: LocalProvider) -> None:
     """A failing asynchronous call leaves one record, with the provider's id of the request."""
     provider.script(Fault(429))
     with pytest.raises(litellm.RateLimitError):
@@ -278,7 +206,7 @@ def test_failing_async_call(captured: CapturedTrail, provider: LocalProvider) ->
 # --- registration -------------------------------------------------------------------------------
 
 
-def test_installing_twice_makes_one_record(
+def test_51_installing_twice_makes_one_record(
     captured: CapturedTrail, provider: LocalProvider
 ) -> None:
     """Doing it twice, or adding a second logger of the same trail by hand, changes nothing."""
@@ -290,7 +218,7 @@ def test_installing_twice_makes_one_record(
     assert len(records(captured)) == provider.count() == 1
 
 
-def test_second_logger_of_a_trail_does_not_double_cache_hits(
+def test_51_second_logger_of_a_trail_does_not_double_cache_hits(
     captured: CapturedTrail, provider: LocalProvider, cache: None
 ) -> None:
     """LiteLLM takes two loggers of one trail for one, also where only the end is told."""
@@ -303,7 +231,7 @@ def test_second_logger_of_a_trail_does_not_double_cache_hits(
     uninstall(second)
 
 
-def test_uninstalling_ends_recording(provider: LocalProvider) -> None:
+def test_51_uninstalling_ends_recording(provider: LocalProvider) -> None:
     """After `uninstall`, also twice, nothing is recorded and nothing is left in LiteLLM's lists."""
     with capture_records() as trail:
         logger = install(trail)
@@ -318,7 +246,7 @@ def test_uninstalling_ends_recording(provider: LocalProvider) -> None:
     assert not any(isinstance(each, TrailLogger) for known in lists for each in known)
 
 
-def test_two_trails_record_side_by_side(provider: LocalProvider) -> None:
+def test_50_two_trails_record_side_by_side(provider: LocalProvider) -> None:
     """Each of two trails gets its own record."""
     with capture_records() as one, capture_records() as two:
         loggers = install(one), install(two)
@@ -328,7 +256,9 @@ def test_two_trails_record_side_by_side(provider: LocalProvider) -> None:
             uninstall(logger)
 
 
-def test_broken_neighbour_does_not_matter(captured: CapturedTrail, provider: LocalProvider) -> None:
+def test_45_broken_neighbour_does_not_matter(
+    captured: CapturedTrail, provider: LocalProvider
+) -> None:
     """A logger of somebody else that fails does not keep ours from recording."""
 
     class Broken(CustomLogger):
@@ -347,7 +277,7 @@ def test_broken_neighbour_does_not_matter(captured: CapturedTrail, provider: Loc
 # --- cost and cache -----------------------------------------------------------------------------
 
 
-def test_unknown_price_is_null(captured: CapturedTrail, provider: LocalProvider) -> None:
+def test_32_unknown_price_is_null(captured: CapturedTrail, provider: LocalProvider) -> None:
     """LiteLLM says 0.0 of what it cannot price; the record says nothing."""
     litellm.completion(**at(provider, model=UNKNOWN))
     record = only(captured)
@@ -356,7 +286,7 @@ def test_unknown_price_is_null(captured: CapturedTrail, provider: LocalProvider)
     assert record.cost_source == "none"
 
 
-def test_custom_price_is_reported(captured: CapturedTrail, provider: LocalProvider) -> None:
+def test_33_custom_price_is_reported(captured: CapturedTrail, provider: LocalProvider) -> None:
     """A price that the application gave LiteLLM is the cost where no other is known."""
     price = {"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6}
     litellm.completion(**at(provider, model="openai/priced-by-us", **price))
@@ -365,14 +295,14 @@ def test_custom_price_is_reported(captured: CapturedTrail, provider: LocalProvid
     assert record.cost_source == "reported"
 
 
-def test_price_of_zero_is_a_price(captured: CapturedTrail, provider: LocalProvider) -> None:
+def test_33_price_of_zero_is_a_price(captured: CapturedTrail, provider: LocalProvider) -> None:
     """A model that was said to be free costs nothing, which is known."""
     price = {"input_cost_per_token": 0, "output_cost_per_token": 0}
     litellm.completion(**at(provider, model="openai/free-of-charge", **price))
     assert only(captured).cost_nanousd == 0
 
 
-def test_answer_without_usage(captured: CapturedTrail, provider: LocalProvider) -> None:
+def test_32_answer_without_usage(captured: CapturedTrail, provider: LocalProvider) -> None:
     """LiteLLM writes 0 tokens and 0.0 dollars where a provider reports nothing."""
     provider.script(Answer(usage=False))
     litellm.completion(**at(provider))
@@ -382,7 +312,7 @@ def test_answer_without_usage(captured: CapturedTrail, provider: LocalProvider) 
 
 
 @pytest.mark.parametrize("streaming", [False, True])
-def test_cache_hit(
+def test_34_cache_hit(
     captured: CapturedTrail, provider: LocalProvider, cache: None, *, streaming: bool
 ) -> None:
     """A hit of LiteLLM's cache is a record that costs nothing."""
@@ -401,7 +331,7 @@ def test_cache_hit(
     assert provider.count() == 1
 
 
-def test_cache_hit_of_an_async_call(
+def test_34_cache_hit_of_an_async_call(
     captured: CapturedTrail, provider: LocalProvider, cache: None
 ) -> None:
     """An asynchronous hit is one record, too."""
@@ -420,7 +350,7 @@ def test_cache_hit_of_an_async_call(
 # --- streams ------------------------------------------------------------------------------------
 
 
-def test_usage_without_details_may_be_an_estimate(
+def test_35_usage_without_details_may_be_an_estimate(
     captured: CapturedTrail, provider: LocalProvider
 ) -> None:
     """Bare totals of a stream are marked: LiteLLM counts by itself if none are sent."""
@@ -435,7 +365,7 @@ def test_usage_without_details_may_be_an_estimate(
     assert reported.reasoning_output_tokens is None
 
 
-def test_broken_stream(captured: CapturedTrail, provider: LocalProvider) -> None:
+def test_16_broken_stream(captured: CapturedTrail, provider: LocalProvider) -> None:
     """A stream that breaks off is an error, and LiteLLM's estimate of its usage is left out."""
     provider.script(Fault(drop_after=1))
     with pytest.raises(litellm.exceptions.MidStreamFallbackError):
@@ -601,19 +531,10 @@ def test_rejected_call_is_none(
     assert provider.count() == 0
 
 
-def test_other_operations_are_left_out(captured: CapturedTrail, provider: LocalProvider) -> None:
-    """A picture is not recorded as a chat."""
-    with pytest.raises(openai.APIStatusError):
-        litellm.image_generation(
-            model="openai/dall-e-3", prompt="x", api_base=provider.base_url, api_key=FAKE_KEY
-        )
-    assert records(captured) == []
-
-
 # --- safety -------------------------------------------------------------------------------------
 
 
-def test_redacted_answer_is_unknown(
+def test_43_redacted_answer_is_unknown(
     captured: CapturedTrail, provider: LocalProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where LiteLLM is told not to log texts its stand-in does not pass for the answer."""
@@ -630,7 +551,7 @@ def stored_bytes(folder: Path) -> bytes:
     return b"".join(each.read_bytes() for each in folder.rglob("*") if each.is_file())
 
 
-def test_no_secret_and_no_content_is_stored(
+def test_39_no_secret_and_no_content_is_stored(
     trail: Trail, provider: LocalProvider, tmp_path: Path
 ) -> None:
     """No key, header, prompt or answer is in any file, before or after it is stored."""
@@ -654,7 +575,7 @@ def test_no_secret_and_no_content_is_stored(
     assert b"secret-" not in found
 
 
-def test_broken_sink_never_breaks_a_call(trail: Trail, provider: LocalProvider) -> None:
+def test_45_broken_sink_never_breaks_a_call(trail: Trail, provider: LocalProvider) -> None:
     """A trail that cannot write is counted; the application gets its answer."""
 
     def refuse(_: Any) -> None:
@@ -672,7 +593,7 @@ def test_broken_sink_never_breaks_a_call(trail: Trail, provider: LocalProvider) 
 @pytest.mark.parametrize(
     ("step", "status"), [(Answer(), "incomplete"), (Fault(429), "error")], ids=["ok", "error"]
 )
-def test_unreadable_payload_is_counted(
+def test_45_unreadable_payload_is_counted(
     provider: LocalProvider, monkeypatch: pytest.MonkeyPatch, step: Answer | Fault, status: str
 ) -> None:
     """A failure of ours is counted and never leaves a call open or half told."""
