@@ -112,7 +112,7 @@ def tags_from_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
     return plain
 
 
-# Where a provider answers, for clients that can be pointed elsewhere.
+# Where a provider answers, for clients that can be pointed elsewhere, in the words of the prices.
 ENDPOINTS = {
     "api.openai.com": "openai",
     "api.anthropic.com": "anthropic",
@@ -120,6 +120,15 @@ ENDPOINTS = {
     "api.deepseek.com": "deepseek",
     "api.groq.com": "groq",
     "api.x.ai": "x-ai",
+    "api.cerebras.ai": "cerebras",
+    "api.cohere.ai": "cohere",
+    "api.cohere.com": "cohere",
+    "api.fireworks.ai": "fireworks",
+    "api.moonshot.ai": "moonshotai",
+    "api.perplexity.ai": "perplexity",
+    "api.together.ai": "together",
+    "api.together.xyz": "together",
+    "api.voyageai.com": "voyageai",
     "openrouter.ai": "openrouter",
     "generativelanguage.googleapis.com": "google",
 }
