@@ -80,6 +80,14 @@ def test_what_cannot_be_priced_costs_none(used: Usage, model: str | None) -> Non
     assert cost == Cost(None, "none", None)
 
 
+@pytest.mark.parametrize("model", ["gpt-4o-mini", "gpt-5.5"])
+def test_figures_that_do_not_add_up_cost_none(model: str) -> None:
+    """More cached input than input has no cost, whether the price has tiers or not."""
+    used = Usage(input_tokens=10, cache_read_input_tokens=90, output_tokens=5, source="estimated")
+    cost = price(used, operation="chat", provider="openai", model=model, at_us=NOW_US)
+    assert cost.nanousd is None
+
+
 def test_embeddings_have_no_output() -> None:
     """text-embedding-3-small costs 0.02 dollars a million in."""
     cost = price(

@@ -124,6 +124,8 @@ def _dollars(usage: Usage, model_price: "ModelPrice") -> Decimal | None:
     read = usage.cache_read_input_tokens or 0
     creation = usage.cache_creation_input_tokens or 0
     uncached = (usage.input_tokens or 0) - read - creation
+    if uncached < 0:
+        return None  # the figures do not add up
     return (
         rates.uncached_input * uncached
         + rates.cache_read * read
