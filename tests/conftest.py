@@ -2,6 +2,7 @@
 What all tests share.
 """
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,14 @@ os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 import modeltrail
 from modeltrail.testing import LocalProvider
 from modeltrail.trail import Trail
+
+
+def pytest_collection_finish() -> None:
+    """
+    Let the garbage collector pass over what the imports have made: many tests call for it.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
