@@ -108,7 +108,12 @@ def test_04_one_record_for_each_asynchronous_call(
 class OwnModel(CustomLLM):
     """
     A model of an application's own, as LlamaIndex's documentation shows it.
+
+    Attributes:
+        prompts: What it was asked.
     """
+
+    prompts: list[str] = []
 
     @property
     def metadata(self) -> LLMMetadata:
@@ -116,11 +121,13 @@ class OwnModel(CustomLLM):
 
     @llm_completion_callback()
     def complete(self, prompt: str, formatted: bool = False, **_: Any) -> CompletionResponse:
+        self.prompts.append(prompt)
         usage = {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4}
         return CompletionResponse(text="yes", raw={"usage": usage, "model": "served"})
 
     @llm_completion_callback()
     def stream_complete(self, prompt: str, formatted: bool = False, **_: Any) -> Iterator[Any]:
+        self.prompts.append(prompt)
         for text in ("y", "ye", "yes"):
             yield CompletionResponse(text=text, delta=text[-1], raw={"usage": None})
 
@@ -141,10 +148,12 @@ class OwnModel(CustomLLM):
 def test_05_to_08_own_model_is_one_call_however_it_is_asked(
     records: CapturedTrail, number: str, way: str
 ) -> None:
-    """The up to three nested events of a custom model are one call, with the usage of one."""
+    """The up to three nested events of a custom model are one call: the inmost, and its usage."""
     del number
-    WAYS[way](OwnModel())
+    llm = OwnModel()
+    WAYS[way](llm)
     record = only(records)
+    assert [record.input_chars] == [len(each) for each in llm.prompts]
     found = (record.status, record.request_model, record.output_chars, record.streaming)
     assert found == ("ok", "own", 3, "stream" in way)
     assert record.input_tokens == (None if "stream" in way else 3)
