@@ -159,14 +159,36 @@ def test_05_to_08_own_model_is_one_call_however_it_is_asked(
     assert record.input_tokens == (None if "stream" in way else 3)
 
 
-async def test_09_concurrent_streams_of_one_model(records: CapturedTrail) -> None:
+class Echo(OwnModel):
+    """
+    A model that streams back what it is asked, a character at a time.
+    """
+
+    @llm_completion_callback()
+    def stream_complete(self, prompt: str, formatted: bool = False, **_: Any) -> Iterator[Any]:
+        for end, delta in enumerate(prompt, 1):
+            yield CompletionResponse(text=prompt[:end], delta=delta)
+
+
+@pytest.mark.parametrize("way", ["astream_complete", "astream_chat"])
+async def test_09_concurrent_streams_of_one_model(records: CapturedTrail, way: str) -> None:
     """Five streams at once of one object are five calls with their own texts."""
-    llm = OwnModel()
-    prompts = ["?" * n for n in range(1, 6)]
-    await asyncio.gather(*(read(llm.astream_complete(prompt)) for prompt in prompts))
-    await asyncio.gather(*(read(llm.astream_chat(asked(prompt))) for prompt in prompts))
-    assert [each.input_chars for each in records.records[:5]] == [1, 2, 3, 4, 5]
-    assert [each.output_chars for each in records.records] == [3] * 10
+    llm, read_by = Echo(), list[int]()
+
+    async def read_in_turn(number: int) -> int:
+        prompt = "?" * number
+        ask = {"astream_complete": prompt, "astream_chat": asked(prompt)}
+        text = ""
+        async for piece in await getattr(llm, way)(ask[way]):
+            read_by.append(number)
+            text += piece.delta
+            await asyncio.sleep(0)
+        return len(text)
+
+    told = await asyncio.gather(*map(read_in_turn, range(1, 6)))
+    assert read_by[:5] == [1, 2, 3, 4, 5]
+    found = sorted((each.input_chars, each.output_chars) for each in records.records)
+    assert found == [(chars, chars) for chars in told]
 
 
 async def test_09_concurrent_streams_of_one_client(
