@@ -362,17 +362,21 @@ def test_14_chat_engine(records: CapturedTrail, provider: LocalProvider, streami
         llm=make_llm(provider),
         memory=ChatMemoryBuffer.from_defaults(token_limit=1500),
     )
+    said = []
     for _ in range(2):
         if streaming:
-            assert "".join(engine.stream_chat(PROMPT).response_gen)
+            said.append("".join(engine.stream_chat(PROMPT).response_gen))
         else:
-            engine.chat(PROMPT)
+            said.append(engine.chat(PROMPT).response)
     _, *turns = records.records
     assert [(each.operation, each.streaming) for each in turns] == [
         ("embeddings", False),
         ("chat", streaming),
     ] * 2
     assert {each.status for each in turns} == {"ok"}
+    chats = turns[1::2]
+    assert [each.output_chars for each in chats] == [len(text) for text in said]
+    assert [each.time_to_first_chunk_us is not None for each in chats] == [streaming] * 2
     assert provider.count() == len(records.records) == 5
 
 
