@@ -281,6 +281,25 @@ def test_22_first_piece_comes_before_the_end(
     assert 0 < record.time_to_first_chunk_us <= record.latency_us
 
 
+def test_22_stream_lasts_as_long_as_it_is_read(
+    records: CapturedTrail, provider: LocalProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock that the application moves alone, its time counts up to its last piece."""
+    seconds, deltas = 0, []
+    monkeypatch.setattr("modeltrail.invocation.perf_counter_ns", lambda: seconds * 10**9)
+    provider.script(Answer(text="abcdef", chunks=6))
+    stream = make_llm(provider).stream_chat(asked())
+    seconds += 1
+    for piece in stream:
+        deltas.append(piece.delta)
+        seconds += 1
+    first = 1 + next(place for place, delta in enumerate(deltas) if delta)
+    record = only(records)
+    assert record.time_to_first_chunk_us == first * 10**6
+    assert record.latency_us == (1 + len(deltas)) * 10**6
+    assert "".join(filter(None, deltas)) == "abcdef"
+
+
 def test_22_whole_answer_has_no_first_piece(
     records: CapturedTrail, provider: LocalProvider
 ) -> None:
