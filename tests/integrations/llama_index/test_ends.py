@@ -4,11 +4,13 @@ Calls that are given up, and what stays of them.
 
 import asyncio
 import gc
+import sys
 import tracemalloc
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import suppress
 from functools import partial
 from threading import Thread
+from types import CodeType, FrameType
 from typing import Any
 
 import openai
@@ -196,6 +198,43 @@ def test_30_collector_may_come_at_any_time(records: CapturedTrail, threads: int)
     gc.collect()
     statuses = [each.status for each in records.records]
     assert (statuses.count("cancelled"), statuses.count("ok")) == (40 * threads, 40 * threads)
+
+
+def call_while_streams_go(llm: OwnModel, streams: list[Any]) -> None:
+    """
+    Call a model, and let go of a stream at each step of ours on the way.
+    """
+    steps = set[tuple[CodeType, int, str]]()
+
+    def let_go(frame: FrameType, event: str, _: object) -> None:
+        step = (frame.f_code, frame.f_lineno, event)
+        if frame.f_globals.get("__name__", "").startswith("modeltrail") and step not in steps:
+            steps.add(step)
+            del streams[-1]
+
+    sys.setprofile(let_go)
+    try:
+        llm.complete(PROMPT)
+        list(llm.stream_complete(PROMPT))
+    finally:
+        sys.setprofile(None)
+
+
+def test_30_stream_may_end_within_any_step_of_a_handler(records: CapturedTrail) -> None:
+    """A stream that ends on the thread of another call's handler finds no lock of ours held."""
+    llm, streams = OwnModel(), list[Any]()
+    for _ in range(1000):
+        streams.append(llm.stream_chat(asked()))
+        next(streams[-1])
+    worker = Thread(target=call_while_streams_go, args=[llm, streams], daemon=True)
+    worker.start()
+    worker.join(30)
+    assert not worker.is_alive()
+    ended = 1000 - len(streams)
+    assert 100 < ended < 1000
+    statuses = [each.status for each in records.records]
+    assert (statuses.count("cancelled"), statuses.count("ok")) == (ended, 2)
+    streams.clear()
 
 
 def by_prompt(request: Any) -> Answer | Fault:
