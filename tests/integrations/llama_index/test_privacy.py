@@ -89,18 +89,31 @@ def test_43_no_secret_and_no_content_is_stored(
     assert len(list(trail.store.calls())) == provider.count() == 4
 
 
-def test_43_no_secret_is_shown(trail: Trail, provider: LocalProvider) -> None:
-    """Neither what is remembered of an open call nor the handlers show a key or a header."""
-    with instrument(trail) as instrumentation:
-        pieces = make_llm(provider).stream_chat(
-            asked("secret-prompt"), extra_headers={"Authorization": "Bearer secret-header"}
-        )
-        next(pieces)
+@pytest.mark.parametrize("streaming", [True, False])
+def test_43_no_secret_is_shown(trail: Trail, provider: LocalProvider, streaming: bool) -> None:
+    """Neither what is remembered of a call while it is served nor the handlers show a secret."""
+    shown: list[str] = []
+
+    def look(_: Any) -> Answer:
         calls: Any = instrumentation._calls
-        shown = f"{calls._calls} {calls._spans} {vars(calls)}"
-        list(pieces)
-    assert FAKE_KEY not in shown
-    assert "secret-" not in shown
+        shown.append(f"{calls._calls} {calls._spans} {vars(calls)}")
+        return Answer()
+
+    provider.answers = look
+    llm = make_llm(provider, default_headers={"X-More": "secret-header"})
+    given = {"extra_headers": {"Authorization": "Bearer secret-header"}}
+    with instrument(trail) as instrumentation:
+        if streaming:
+            pieces = llm.stream_chat(asked("secret-prompt"), **given)
+            next(pieces)
+            look(None)
+            list(pieces)
+        else:
+            llm.chat(asked("secret-prompt"), **given)
+    assert len(shown) == 1 + streaming
+    assert all("OpenAILike" in each for each in shown)
+    assert FAKE_KEY not in "".join(shown)
+    assert "secret-" not in "".join(shown)
 
 
 @pytest.mark.parametrize("streaming", [True, False])
