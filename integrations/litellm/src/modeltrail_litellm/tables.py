@@ -59,3 +59,17 @@ PROMPT_ROLES = frozenset({"system", "developer"})
 TEXT_PARTS = frozenset({"text", "input_text", "output_text"})
 # What stands in place of an answer that LiteLLM was told not to log.
 REDACTED = "redacted-by-litellm"
+# A header of a request to the proxy that is a tag: `x-modeltrail-feature` is `feature`.
+TAG_HEADER = "x-modeltrail-"
+# What the proxy knows of its caller -> a tag, the later one winning: nothing of the key itself.
+IDENTITY_TAGS = (
+    ("user_api_key_alias", "key_alias"),
+    ("user_api_key_team_id", "team"),
+    ("user_api_key_team_alias", "team"),
+    ("user_api_key_org_alias", "organization"),
+    ("user_api_key_project_alias", "project"),
+)
+# Among the tags of a request LiteLLM puts some that nobody gave.
+LITELLMS_OWN_TAG = "User-Agent: "
+# The kind of the event that tells of a request which the proxy has passed on to nobody.
+REJECTED = "request-rejected"

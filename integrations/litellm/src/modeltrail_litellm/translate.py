@@ -15,11 +15,8 @@ from typing import Any
 import litellm
 from litellm.types.utils import Message
 
-from modeltrail.integration import (
-    Request,
-    provider_at,
-    tags_from_metadata,
-)
+from modeltrail.integration import Request, provider_at
+from modeltrail_litellm import tags
 from modeltrail_litellm.tables import (
     CLOUDS,
     OPERATIONS,
@@ -47,7 +44,7 @@ def request(details: Details) -> Request | None:
     if operation is None:
         return None
     params, word = details["litellm_params"], details.get("custom_llm_provider")
-    metadata = _metadata(params)
+    metadata = tags.metadata_of(params)
     deployment = metadata.get("model_info") or params.get("model_info") or NOTHING
     # Of a call that LiteLLM was asked not to log the fact is kept, and no content.
     unlogged = is_unlogged(details)
@@ -71,8 +68,8 @@ def request(details: Details) -> Request | None:
         parameters=NOTHING if unlogged else details.get("optional_params") or NOTHING,
         messages=messages,
         prompt="\n".join([text for role, text in messages if role in PROMPT_ROLES]) or None,
-        tags=_tags(details, metadata),
-        default_tags=_default_tags(metadata, deployment),
+        tags=tags.call_tags(details, metadata),
+        default_tags=tags.default_tags(metadata, deployment),
     )
 
 
@@ -108,33 +105,9 @@ def tool_calls(message: Mapping[str, Any] | Message) -> Messages:
     return [(each.get("name") or "", each.get("arguments") or "") for each in functions if each]
 
 
-def _metadata(params: Mapping[str, Any]) -> Mapping[str, Any]:
-    told, more = params.get("metadata") or NOTHING, params.get("litellm_metadata")
-    return {**more, **told} if more else told
-
-
 def _provider(api_base: str | None, word: str | None) -> str | None:
     # Without an endpoint of its own it is LiteLLM's word alone.
     return CLOUDS.get(word or "") or (provider_at(api_base, word) if api_base else word)
-
-
-def _tags(details: Details, metadata: Mapping[str, Any]) -> dict[str, Any]:
-    tags = tags_from_metadata(metadata)
-    session = details["litellm_params"].get("litellm_session_id")
-    if (user := details.get("user")) is not None:
-        tags.setdefault("user", user)
-    if session is not None:
-        tags.setdefault("session", session)
-    return tags
-
-
-def _default_tags(metadata: Mapping[str, Any], deployment: Mapping[str, Any]) -> dict[str, Any]:
-    tags = {}
-    if (group := metadata.get("model_group")) is not None:
-        tags["model_group"] = group
-    if (variant := deployment.get("variant")) is not None:
-        tags["variant"] = variant
-    return tags
 
 
 def _messages(messages: object) -> Messages:
