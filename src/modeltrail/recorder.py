@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar, cast
 from uuid import UUID
 
-from modeltrail.capture import CapturePolicy
+import msgspec
+
+from modeltrail.capture import CapturePolicy, storable, without_secrets
 from modeltrail.ids import now_us, uuid7
 from modeltrail.invocation import Ending, Invocation, Key, enclosing
 from modeltrail.joining import Joint
@@ -25,6 +27,9 @@ START, END = FrameKind.START, FrameKind.END
 OPEN_LIMIT = 50_000
 # No model answers for so long: what is open still was never told to have ended.
 OPEN_AGE_US = 6 * 3600 * 1_000_000
+
+# A name that is longer is none.
+EVENT_CHARS = 256
 
 T = TypeVar("T")
 
@@ -207,6 +212,22 @@ class Recorder:
         now = self._clock_us()
         id = uuid7(now)
         return id if self._send(Frame(kind, id, now, {}, columns)) else None
+
+    def event(self, kind: str, detail: Mapping[str, str | None]) -> None:
+        """
+        Enter something that happened and is no call, such as a request that was refused.
+
+        Args:
+            kind: Names it; explained in docs/reference/problems.md.
+            detail: What it tells; None is left out.
+        """
+        told = {
+            name: without_secrets(storable(text[:EVENT_CHARS]))
+            for name, text in detail.items()
+            if text is not None
+        }
+        text = msgspec.json.encode(told, order="sorted").decode()
+        self.emit(FrameKind.EVENT, {"kind": kind, "detail": text})
 
     def close(self, call: Invocation, ending: Ending) -> None:
         """

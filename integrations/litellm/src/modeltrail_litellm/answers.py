@@ -11,6 +11,7 @@ from typing import Any, TypeGuard
 
 from litellm.litellm_core_utils.redact_messages import should_redact_message_logging
 from litellm.types.utils import EmbeddingResponse, ModelResponse, TextCompletionResponse
+from msgspec.structs import replace
 
 from modeltrail.integration import Response, UsageSource
 from modeltrail_litellm.tables import (
@@ -28,6 +29,14 @@ NANO = 1_000_000_000
 
 # An answer that LiteLLM was told not to log, as LiteLLM itself shows it to its loggers.
 HIDDEN = {"content": REDACTED}
+
+# What LiteLLM makes up where a client has gone before the end.
+UNKNOWN_OF_PARTS: Mapping[str, Any] = {
+    "finish_reasons": (),
+    "usage": None,
+    "usage_source": None,
+    "cost_reported_nanousd": None,
+}
 
 Answer = ModelResponse | TextCompletionResponse | EmbeddingResponse
 Payload = Mapping[str, Any]
@@ -56,7 +65,8 @@ def response(details: Details, answer: object, started_at_us: int) -> Response:
     reported = payload["metadata"].get("usage_object") or {}
     headers = payload["hidden_params"].get("additional_headers") or {}
     times = _times(details, payload, started_at_us)
-    return _response(details, told, reported, headers, _cost(payload), answer, times)
+    whole = _response(details, told, reported, headers, _cost(payload), answer, times)
+    return replace(whole, **UNKNOWN_OF_PARTS) if is_disconnect(details) else whole
 
 
 def is_complete(answer: object) -> TypeGuard[Answer]:
