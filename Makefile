@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 INTEGRATIONS := integrations/langchain integrations/llama_index integrations/litellm
 LOCK_GROUPS := demo test docs lint oracle
 OLDEST := .venv-oldest
+PROXY := .venv-proxy
 DISTRIBUTIONS := modeltrail modeltrail-langchain modeltrail-llama-index modeltrail-litellm
 
 export LITELLM_LOCAL_MODEL_COST_MAP := True
@@ -17,7 +18,7 @@ help: ## list the targets
 demo: $(VENV)/demo.stamp ## three real applications, one trail: the main job, without key or network
 	$(BIN)/python -m examples.demo
 
-test: $(VENV)/dev.stamp ## the tests, documentation included, but for the slow ones
+test: $(VENV)/dev.stamp $(PROXY)/proxy.stamp ## the tests, documentation included, but for the slow ones
 	$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term
 
 slow: $(VENV)/dev.stamp ## the slow tests: a million calls, half a minute of eight processes
@@ -54,7 +55,7 @@ lock: $(VENV)/dev.stamp ## pin every distribution, extra and group in constraint
 	  pyproject.toml $(INTEGRATIONS:%=%/pyproject.toml) --output-file constraints.txt
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) $(OLDEST) .venv-peers site dist .mypy_cache .ruff_cache .pytest_cache .coverage
+	rm -rf $(VENV) $(OLDEST) $(PROXY) .venv-peers site dist .mypy_cache .ruff_cache .pytest_cache .coverage
 
 # Each direct dependency in the version that it is declared from.
 $(OLDEST)/%.stamp: $(VENV)/dev.stamp
@@ -62,6 +63,13 @@ $(OLDEST)/%.stamp: $(VENV)/dev.stamp
 	$(PYTHON) -m venv $(OLDEST)
 	VIRTUAL_ENV=$(abspath $(OLDEST)) $(BIN)/uv pip install --quiet --resolution lowest-direct \
 	  --group $* --editable . --editable integrations/$* --editable integrations/litellm
+	@touch $@
+
+# LiteLLM's proxy does not go with all that is pinned: it has the versions that it asks for.
+$(PROXY)/%.stamp: $(VENV)/dev.stamp
+	test -x $(PROXY)/bin/python || $(PYTHON) -m venv $(PROXY)
+	VIRTUAL_ENV=$(abspath $(PROXY)) $(BIN)/uv pip install --quiet \
+	  --group $* --editable . --editable integrations/litellm
 	@touch $@
 
 # A stamp stands for an installation; it is renewed when what is installed changes.
