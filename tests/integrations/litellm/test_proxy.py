@@ -9,6 +9,7 @@ import json
 import signal
 from collections.abc import Iterator
 from contextlib import suppress
+from time import sleep
 from typing import Any
 
 import httpx
@@ -45,7 +46,6 @@ def upstream() -> Iterator[LocalProvider]:
 @pytest.fixture(scope="module")
 def proxy(upstream: LocalProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     """Run one proxy for all tests of this module, and see that its trail holds no secret."""
-    fallback = [{"shaky": ["chat"]}, {"always-shaky": ["retried"]}]
     config = {
         "model_list": [
             deployment(upstream, "chat", "d-chat", variant="A"),
@@ -54,15 +54,23 @@ def proxy(upstream: LocalProvider, tmp_path_factory: pytest.TempPathFactory) -> 
             deployment(upstream, "shaky", "d-shaky"),
             deployment(upstream, "mirrored", "d-mirrored", params={"silent_model": "silent"}),
             deployment(upstream, "silent", "d-silent"),
-            deployment(upstream, "cooling", "d-cooling"),
+            deployment(upstream, "cooling", "d-cooling-1"),
+            deployment(upstream, "cooling", "d-cooling-2"),
+            deployment(upstream, "limited", "d-limited", params={"rpm": 1}),
+            deployment(upstream, "bridged", "d-bridged", model=f"together_ai/{ASKED}"),
             deployment(upstream, "embedding", "d-emb", model="openai/text-embedding-3-small"),
             deployment(upstream, "claude", "d-claude", model="anthropic/claude-sonnet-4-5"),
         ],
         "router_settings": {
             "num_retries": 0,
             "retry_after": 0,
-            "disable_cooldowns": True,
-            "fallbacks": fallback,
+            "fallbacks": [{"shaky": ["chat"]}],
+            "optional_pre_call_checks": ["enforce_model_rate_limits"],
+        },
+        "litellm_settings": {
+            "callbacks": "modeltrail_litellm.proxy.logger",
+            "cache": True,
+            "cache_params": {"type": "local", "mode": "default_off"},
         },
     }
     with Proxy(tmp_path_factory.mktemp("proxy"), config) as running:
@@ -200,6 +208,41 @@ def test_embeddings(proxy: Proxy, reader: Reader, upstream: LocalProvider) -> No
     (record,) = reader.records(1)
     assert upstream.count("/v1/embeddings") - before == 1
     assert (record.operation, record.status, record.input_tokens) == ("embeddings", "ok", 14)
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/responses"])
+def test_endpoint_that_the_provider_lacks_is_one_record(
+    proxy: Proxy, reader: Reader, upstream: LocalProvider, path: str
+) -> None:
+    """What LiteLLM answers by a chat of another provider is one record, as the request is one."""
+    before = upstream.count("/v1/chat/completions")
+    body = {"model": "bridged", "input": PROMPT, "messages": MESSAGES, "max_tokens": 9}
+    del body["messages" if path == "/v1/responses" else "input"]
+    assert proxy.post(path, json=body).is_success
+    (record,) = reader.records(1)
+    assert upstream.count("/v1/chat/completions") - before == 1
+    assert (record.operation, record.status, record.request_model) == ("chat", "ok", ASKED)
+    assert tokens(record) == TOKENS
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_34_hit_of_the_proxys_cache_costs_nothing(
+    proxy: Proxy, reader: Reader, upstream: LocalProvider, *, streaming: bool
+) -> None:
+    """The second of two equal requests is a record without cost; the provider saw one."""
+    before = upstream.count()
+    for _ in range(2):
+        answer = ask(
+            proxy, stream=streaming, seed=streaming, extra_body={"cache": {"use-cache": True}}
+        )
+        _ = list(answer) if streaming else answer
+        sleep(0.5)  # LiteLLM fills its cache in a task of its own
+    paid, hit = reader.records(2)
+    assert upstream.count() - before == 1
+    assert (paid.cache_hit, paid.cost_source) == (None, "genai-prices")
+    assert (hit.cache_hit, hit.cost_source, hit.cost_nanousd) == (True, "cache", 0)
+    assert (hit.status, hit.response_id, tokens(hit)) == ("ok", paid.response_id, TOKENS)
+    assert json.loads(hit.tags or "")["key_alias"] == "berlin-app"
 
 
 # --- tags ---------------------------------------------------------------------------------------
@@ -441,6 +484,32 @@ def test_54_body_that_is_no_json(proxy: Proxy, reader: Reader, upstream: LocalPr
     )
     assert reader.records(0) == []
     assert upstream.count() == before
+
+
+def test_25_deployments_in_cooldown(proxy: Proxy, reader: Reader, upstream: LocalProvider) -> None:
+    """Once all deployments have failed the proxy asks none of them for a while, and says so."""
+    upstream.script(Fault(429), Fault(429))
+    before = upstream.count()
+    for _ in range(3):
+        with pytest.raises(openai.RateLimitError):
+            ask(proxy, "cooling")
+    assert {each.deployment for each in reader.records(2)} == {"d-cooling-1", "d-cooling-2"}
+    (event,) = reader.rejections(1)
+    assert (event["error_type"], event["request_model"]) == ("RouterRateLimitError", "cooling")
+    assert upstream.count() - before == 2
+
+
+def test_25_rate_limit_of_a_deployment(
+    proxy: Proxy, reader: Reader, upstream: LocalProvider
+) -> None:
+    """A deployment that may be asked once a minute is asked once, and the next is rejected."""
+    before = upstream.count()
+    with pytest.raises(openai.RateLimitError):
+        for _ in range(3):  # a minute may begin in between
+            ask(proxy, "limited")
+    (event,) = reader.rejections(1)
+    assert (event["error_type"], event["error_code"]) == ("RateLimitError", "429")
+    assert {each.status for each in reader.records(upstream.count() - before)} == {"ok"}
 
 
 @pytest.mark.parametrize("model", ["nobody-knows-it", 7, ["plain"]], ids=str)
