@@ -21,7 +21,7 @@ demo: $(VENV)/demo.stamp ## three real applications, one trail: the main job, wi
 test: $(VENV)/dev.stamp $(PROXY)/proxy.stamp ## the tests, documentation included, but for the slow ones
 	$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term
 
-slow: $(VENV)/dev.stamp ## the slow tests: a million calls, half a minute of eight processes
+slow: $(VENV)/dev.stamp $(PROXY)/proxy.stamp ## the slow tests: a million calls, half a minute of eight processes
 	$(BIN)/python -m pytest -m slow
 
 oldest: $(OLDEST)/langchain.stamp ## the tests of LangChain with the oldest versions that it may have

@@ -267,6 +267,18 @@ def test_lost_start_is_told_by_the_end(frames: Frames) -> None:
     assert recorder.problems.counts() == {"start-not-written": 1}
 
 
+def test_event_is_short_and_holds_no_secret() -> None:
+    """An event tells names: no credential, nothing endless, and nothing of what is unknown."""
+    frames: list[Frame] = []
+    recorder = Recorder(frames.append, KEYS, policy=CapturePolicy())
+    told = {"b": "sk-01234567890123456789", "a": "x" * 999, "c": "\0", "d": None}
+    recorder.event("request-rejected", told)
+    (frame,) = frames
+    assert frame.kind is FrameKind.EVENT
+    detail = '{"a":"' + "x" * 256 + '","b":"[secret]","c":"\ufffd"}'
+    assert frame.facts == {"kind": "request-rejected", "detail": detail}
+
+
 def test_sink_that_raises_never_reaches_the_host() -> None:
     """With a sink that always fails a call costs counts, nothing else."""
 

@@ -74,27 +74,31 @@ class ProxyLogger(TrailLogger):
 
     @guarded
     def _fail_request(self, request_data: Details, error: Exception, key: Any) -> None:
-        operation = OPERATIONS.get(request_data.get("call_type", ""))
+        operation = OPERATIONS.get(_name(request_data.get("call_type")) or "")
         if operation is None:
             return
-        if (call := self._find(request_data)) is not None:
+        known = "litellm_call_id" in request_data
+        if known and (call := self._find(request_data)) is not None:
             call.fail(error, code=error_code(error))
         # LiteLLM's own moment, and no word of the client: JSON has no moments.
         elif not isinstance(request_data.get("first_api_call_start_time"), datetime):
-            told = StandardLoggingPayloadSetup.get_error_information(error)
-            self._recorder.event(
-                REJECTED,
-                {
-                    "operation": operation,
-                    "request_model": _name(request_data.get("model")),
-                    "run_id": request_data["litellm_call_id"],
-                    "error_type": told["error_class"],
-                    "error_code": told["error_code"] or None,
-                    "route": key.request_route,
-                    "key_alias": key.key_alias,
-                    "team": key.team_alias or key.team_id,
-                },
-            )
+            self._recorder.event(REJECTED, _rejection(operation, request_data, error, key))
+
+
+def _rejection(
+    operation: str, request_data: Details, error: Exception, key: Any
+) -> dict[str, str | None]:
+    told = StandardLoggingPayloadSetup.get_error_information(error)
+    return {
+        "operation": operation,
+        "request_model": _name(request_data.get("model")),
+        "run_id": _name(request_data.get("litellm_call_id")),
+        "error_type": told["error_class"],
+        "error_code": told["error_code"] or None,
+        "route": key.request_route,
+        "key_alias": key.key_alias,
+        "team": key.team_alias or key.team_id,
+    }
 
 
 def _name(told: object) -> str | None:
