@@ -23,7 +23,7 @@ from modeltrail.keys import Keys
 from modeltrail.record import CallRecord
 from modeltrail.storage import Store
 from modeltrail.storage.queries import Filters
-from modeltrail.testing import LocalProvider
+from modeltrail.testing import LocalProvider, ServedRequest
 
 ROOT = Path(__file__).parents[3]
 PROGRAM = ROOT / ".venv-proxy" / "bin" / "litellm"
@@ -261,6 +261,13 @@ class Reader:
         """
         assert {each.id for each in self._proxy.records()} == self._read
         assert len(self._proxy.events("request-rejected")) == self._events
+
+
+def served(provider: LocalProvider, path: str | None = None) -> list[ServedRequest]:
+    """
+    Return the model calls that the provider has seen; the proxy also asks what models there are.
+    """
+    return [each for each in provider.requests if each.model and path in (None, each.path)]
 
 
 def _free_port() -> int:

@@ -27,6 +27,7 @@ from tests.integrations.litellm.proxy import (
     Proxy,
     Reader,
     deployment,
+    served,
 )
 
 # The proxy needs long to start where others work, too; no test measures it.
@@ -107,16 +108,16 @@ def test_52_logger_named_in_the_configuration_records(
 ) -> None:
     """`callbacks: modeltrail_litellm.proxy.logger` is all: one record per request upstream."""
     upstream.script(ANSWER)
-    before = upstream.count()
+    before = len(served(upstream))
     ask(proxy, "chat", temperature=0.5)
     (record,) = reader.records(1)
-    served = upstream.requests[-1]
-    assert upstream.count() - before == 1
+    last = served(upstream)[-1]
+    assert len(served(upstream)) - before == 1
     assert (record.framework, record.operation, record.status) == ("litellm", "chat", "ok")
     assert (record.request_model, record.response_model) == (ASKED, ANSWERED)
     assert (record.deployment, record.variant) == ("d-chat", "A")
     assert (tokens(record), record.usage_source) == (TOKENS, "provider")
-    assert record.provider_request_id == served.request_id
+    assert record.provider_request_id == last.request_id
     assert record.parameters == '{"temperature":0.5}'
     assert (record.input_chars, record.output_chars) == (len(PROMPT), len(TEXT))
     assert record.cost_source == "genai-prices"
@@ -125,11 +126,11 @@ def test_52_logger_named_in_the_configuration_records(
 
 def test_stream_is_one_record(proxy: Proxy, reader: Reader, upstream: LocalProvider) -> None:
     """A stream is one record, with the usage that the proxy asks for by itself."""
-    before = upstream.count()
+    before = len(served(upstream))
     pieces = list(ask(proxy, stream=True))
     (record,) = reader.records(1)
     assert len(pieces) > 1
-    assert upstream.count() - before == 1
+    assert len(served(upstream)) - before == 1
     assert (record.status, record.streaming, tokens(record)) == ("ok", True, TOKENS)
     assert record.time_to_first_chunk_us
 
@@ -138,7 +139,7 @@ def test_asynchronous_clients_at_once(
     proxy: Proxy, reader: Reader, upstream: LocalProvider
 ) -> None:
     """Ten calls and ten streams at once are twenty records."""
-    before = upstream.count()
+    before = len(served(upstream))
 
     async def stream(client: openai.AsyncOpenAI) -> None:
         answer = await client.chat.completions.create(model="plain", messages=MESSAGES, stream=True)
@@ -153,7 +154,7 @@ def test_asynchronous_clients_at_once(
 
     asyncio.run(all_at_once())
     found = reader.records(20)
-    assert upstream.count() - before == 20
+    assert len(served(upstream)) - before == 20
     assert [(each.status, tokens(each)) for each in found] == [("ok", TOKENS)] * 20
     assert sum(each.streaming for each in found) == 10
 
@@ -163,7 +164,7 @@ def test_responses(
     proxy: Proxy, reader: Reader, upstream: LocalProvider, *, streaming: bool
 ) -> None:
     """`/v1/responses` is one record, and metadata of the request are tags."""
-    before = upstream.count("/v1/responses")
+    before = len(served(upstream, "/v1/responses"))
     answer = proxy.client().responses.create(
         model="plain",
         input=PROMPT,
@@ -173,7 +174,7 @@ def test_responses(
     )
     _ = list(answer) if streaming else answer
     (record,) = reader.records(1)
-    assert upstream.count("/v1/responses") - before == 1
+    assert len(served(upstream, "/v1/responses")) - before == 1
     assert (record.operation, record.status, record.streaming) == ("chat", "ok", streaming)
     assert (record.feature, record.segment) == ("answers", "eu")
     assert tokens(record) == TOKENS
@@ -184,7 +185,7 @@ def test_messages(
     proxy: Proxy, reader: Reader, upstream: LocalProvider, *, streaming: bool
 ) -> None:
     """`/v1/messages` is one record; Anthropic's user of a request is the tag `user`."""
-    before = upstream.count("/v1/messages")
+    before = len(served(upstream, "/v1/messages"))
     body = {
         "model": "claude",
         "max_tokens": 9,
@@ -194,7 +195,7 @@ def test_messages(
     }
     assert proxy.post("/v1/messages", json=body).is_success
     (record,) = reader.records(1)
-    assert upstream.count("/v1/messages") - before == 1
+    assert len(served(upstream, "/v1/messages")) - before == 1
     assert (record.operation, record.status, record.streaming) == ("chat", "ok", streaming)
     assert record.request_model == "claude-sonnet-4-5"
     assert record.user_ref == proxy.ref("u-17")
@@ -203,10 +204,10 @@ def test_messages(
 
 def test_embeddings(proxy: Proxy, reader: Reader, upstream: LocalProvider) -> None:
     """`/v1/embeddings` is one record."""
-    before = upstream.count("/v1/embeddings")
+    before = len(served(upstream, "/v1/embeddings"))
     proxy.client().embeddings.create(model="embedding", input=PROMPT)
     (record,) = reader.records(1)
-    assert upstream.count("/v1/embeddings") - before == 1
+    assert len(served(upstream, "/v1/embeddings")) - before == 1
     assert (record.operation, record.status, record.input_tokens) == ("embeddings", "ok", 14)
 
 
@@ -215,12 +216,12 @@ def test_endpoint_that_the_provider_lacks_is_one_record(
     proxy: Proxy, reader: Reader, upstream: LocalProvider, path: str
 ) -> None:
     """What LiteLLM answers by a chat of another provider is one record, as the request is one."""
-    before = upstream.count("/v1/chat/completions")
+    before = len(served(upstream, "/v1/chat/completions"))
     body = {"model": "bridged", "input": PROMPT, "messages": MESSAGES, "max_tokens": 9}
     del body["messages" if path == "/v1/responses" else "input"]
     assert proxy.post(path, json=body).is_success
     (record,) = reader.records(1)
-    assert upstream.count("/v1/chat/completions") - before == 1
+    assert len(served(upstream, "/v1/chat/completions")) - before == 1
     assert (record.operation, record.status, record.request_model) == ("chat", "ok", ASKED)
     assert tokens(record) == TOKENS
 
@@ -230,7 +231,7 @@ def test_34_hit_of_the_proxys_cache_costs_nothing(
     proxy: Proxy, reader: Reader, upstream: LocalProvider, *, streaming: bool
 ) -> None:
     """The second of two equal requests is a record without cost; the provider saw one."""
-    before = upstream.count()
+    before = len(served(upstream))
     for _ in range(2):
         answer = ask(
             proxy, stream=streaming, seed=streaming, extra_body={"cache": {"use-cache": True}}
@@ -238,7 +239,7 @@ def test_34_hit_of_the_proxys_cache_costs_nothing(
         _ = list(answer) if streaming else answer
         sleep(0.5)  # LiteLLM fills its cache in a task of its own
     paid, hit = reader.records(2)
-    assert upstream.count() - before == 1
+    assert len(served(upstream)) - before == 1
     assert (paid.cache_hit, paid.cost_source) == (None, "genai-prices")
     assert (hit.cache_hit, hit.cost_source, hit.cost_nanousd) == (True, "cache", 0)
     assert (hit.status, hit.response_id, tokens(hit)) == ("ok", paid.response_id, TOKENS)
@@ -335,17 +336,17 @@ def test_53_failure_is_one_record(
 ) -> None:
     """LiteLLM tells of a failed request through three hooks; it is one record, and no rejection."""
     upstream.script(Fault(400))
-    before = upstream.count()
+    before = len(served(upstream))
     with pytest.raises(openai.BadRequestError):
         ask(proxy, stream=streaming)
     (record,) = reader.records(1)
-    assert upstream.count() - before == 1
+    assert len(served(upstream)) - before == 1
     assert (record.status, record.error_type, record.error_code) == (
         "error",
         "BadRequestError",
         "400",
     )
-    assert record.provider_request_id == upstream.requests[-1].request_id
+    assert record.provider_request_id == served(upstream)[-1].request_id
     assert record.deployment == "d-plain"
     assert reader.rejections(0) == []
 
@@ -362,8 +363,8 @@ def test_retries_are_numbered_records_of_one_trace(
         (2, "error", "503"),
         (3, "ok", None),
     ]
-    served = [each.request_id for each in upstream.requests[-3:]]
-    assert [each.provider_request_id for each in found] == served
+    ids = [each.request_id for each in served(upstream)[-3:]]
+    assert [each.provider_request_id for each in found] == ids
     assert len({each.trace_id for each in found}) == 1
 
 
@@ -401,10 +402,10 @@ def test_broken_stream(proxy: Proxy, reader: Reader, upstream: LocalProvider) ->
 
 def test_mirrored_call_is_a_shadow(proxy: Proxy, reader: Reader, upstream: LocalProvider) -> None:
     """What the proxy mirrors to a silent model is marked, in the same trace."""
-    before = upstream.count()
+    before = len(served(upstream))
     ask(proxy, "mirrored")
     found = reader.records(2)
-    assert upstream.count() - before == 2
+    assert len(served(upstream)) - before == 2
     assert {(each.deployment, each.shadow) for each in found} == {
         ("d-mirrored", None),
         ("d-silent", True),
@@ -455,7 +456,7 @@ def test_20_call_that_is_not_waited_for_ends_well(
 
 def test_54_wrong_key(proxy: Proxy, reader: Reader, upstream: LocalProvider) -> None:
     """Who is not let in leaves an event, and no record of a call."""
-    before = upstream.count()
+    before = len(served(upstream))
     with pytest.raises(openai.AuthenticationError):
         proxy.client(WRONG_KEY).chat.completions.create(model="plain", messages=MESSAGES)
     (event,) = reader.rejections(1)
@@ -468,12 +469,12 @@ def test_54_wrong_key(proxy: Proxy, reader: Reader, upstream: LocalProvider) -> 
         "route": "/v1/chat/completions",
     }
     assert reader.records(0) == []
-    assert upstream.count() == before
+    assert len(served(upstream)) == before
 
 
 def test_54_body_that_is_no_json(proxy: Proxy, reader: Reader, upstream: LocalProvider) -> None:
     """Nor does a request that cannot be read become a call."""
-    before = upstream.count()
+    before = len(served(upstream))
     assert proxy.post("/v1/chat/completions", content=b"{no json").status_code == 400
     (event,) = reader.rejections(1)
     assert "request_model" not in event
@@ -483,33 +484,33 @@ def test_54_body_that_is_no_json(proxy: Proxy, reader: Reader, upstream: LocalPr
         "berlin",
     )
     assert reader.records(0) == []
-    assert upstream.count() == before
+    assert len(served(upstream)) == before
 
 
 def test_25_deployments_in_cooldown(proxy: Proxy, reader: Reader, upstream: LocalProvider) -> None:
     """Once all deployments have failed the proxy asks none of them for a while, and says so."""
     upstream.script(Fault(429), Fault(429))
-    before = upstream.count()
+    before = len(served(upstream))
     for _ in range(3):
         with pytest.raises(openai.RateLimitError):
             ask(proxy, "cooling")
     assert {each.deployment for each in reader.records(2)} == {"d-cooling-1", "d-cooling-2"}
     (event,) = reader.rejections(1)
     assert (event["error_type"], event["request_model"]) == ("RouterRateLimitError", "cooling")
-    assert upstream.count() - before == 2
+    assert len(served(upstream)) - before == 2
 
 
 def test_25_rate_limit_of_a_deployment(
     proxy: Proxy, reader: Reader, upstream: LocalProvider
 ) -> None:
     """A deployment that may be asked once a minute is asked once, and the next is rejected."""
-    before = upstream.count()
+    before = len(served(upstream))
     with pytest.raises(openai.RateLimitError):
         for _ in range(3):  # a minute may begin in between
             ask(proxy, "limited")
     (event,) = reader.rejections(1)
     assert (event["error_type"], event["error_code"]) == ("RateLimitError", "429")
-    assert {each.status for each in reader.records(upstream.count() - before)} == {"ok"}
+    assert {each.status for each in reader.records(len(served(upstream)) - before)} == {"ok"}
 
 
 @pytest.mark.parametrize("model", ["nobody-knows-it", 7, ["plain"]], ids=str)
@@ -524,14 +525,14 @@ def test_54_unknown_model(proxy: Proxy, reader: Reader, model: object) -> None:
 
 def test_54_rate_limit_of_a_key(proxy: Proxy, reader: Reader, upstream: LocalProvider) -> None:
     """The first request of a minute is a call, the next a rejection of that key."""
-    before = upstream.count()
+    before = len(served(upstream))
     client = proxy.client(LIMITED_KEY)
     with pytest.raises(openai.RateLimitError):
         for _ in range(3):  # a minute may begin in between
             client.chat.completions.create(model="plain", messages=MESSAGES)
     (event,) = reader.rejections(1)
     assert (event["error_code"], event["key_alias"], event["team"]) == ("429", "limited-app", "t-2")
-    assert {each.status for each in reader.records(upstream.count() - before)} == {"ok"}
+    assert {each.status for each in reader.records(len(served(upstream)) - before)} == {"ok"}
 
 
 def test_54_claimed_moment_hides_no_rejection(proxy: Proxy, reader: Reader) -> None:

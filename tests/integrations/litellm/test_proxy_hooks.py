@@ -81,6 +81,9 @@ def test_53_attempt_ends_when_it_fails(
     assert trail.flush(20)
     (found,) = trail.store.calls()
     record = found.record
+    again = {"litellm_logging_obj": SimpleNamespace(model_call_details=REQUEST)}
+    asyncio.run(logger.async_post_call_failure_deployment_hook(again, ValueError(), None))
+    assert trail.health().problems == {}
     assert (record.status, record.error_type, record.error_code) == (
         "error",
         "RateLimitError",
