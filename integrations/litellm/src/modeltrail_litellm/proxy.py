@@ -66,7 +66,7 @@ class ProxyLogger(TrailLogger):
 
     @guarded
     def _fail_attempt(self, request_data: Mapping[str, Any], error: Exception) -> None:
-        call = self._find(request_data["litellm_logging_obj"].model_call_details)
+        call = self._calls.find(request_data["litellm_logging_obj"].model_call_details)
         if call is not None:
             told = StandardLoggingPayloadSetup.get_error_information(error)
             response = Response(provider_request_id=told.get("error_provider_request_id"))
@@ -78,7 +78,7 @@ class ProxyLogger(TrailLogger):
         if operation is None:
             return
         known = "litellm_call_id" in request_data
-        if known and (call := self._find(request_data)) is not None:
+        if known and (call := self._calls.find(request_data)) is not None:
             call.fail(error, code=error_code(error))
         # LiteLLM's own moment, and no word of the client: JSON has no moments.
         elif not isinstance(request_data.get("first_api_call_start_time"), datetime):
