@@ -12,11 +12,13 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, runtime_check
 from urllib.parse import urlsplit
 
 from modeltrail.capture import allowed_parameters
+from modeltrail.experiment.assign import Assignment
 from modeltrail.invocation import Invocation
 from modeltrail.record import Operation, Request, Response, UsageSource
 from modeltrail.recorder import Late, Recorder
 
 __all__ = [
+    "Assignment",
     "HasRecorder",
     "Invocation",
     "Late",

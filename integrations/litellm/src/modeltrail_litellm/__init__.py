@@ -8,7 +8,8 @@ Example:
 """
 
 from modeltrail_litellm.handler import TrailLogger, install, uninstall
+from modeltrail_litellm.router import deployment_for
 
 __version__ = "0.1.0"
 
-__all__ = ["TrailLogger", "__version__", "install", "uninstall"]
+__all__ = ["TrailLogger", "__version__", "deployment_for", "install", "uninstall"]
