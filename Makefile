@@ -24,9 +24,8 @@ test: $(VENV)/dev.stamp $(PROXY)/proxy.stamp ## the tests, documentation include
 slow: $(VENV)/dev.stamp $(PROXY)/proxy.stamp ## the slow tests: a million calls, half a minute of eight processes
 	$(BIN)/python -m pytest -m slow
 
-oldest: $(OLDEST)/langchain.stamp ## the tests of LangChain with the oldest versions that it may have
-	$(OLDEST)/bin/python -m pytest -m "not slow" -k langchain \
-	  tests/integrations/langchain tests/integrations/test_scenarios.py
+oldest: $(OLDEST)/stamp ## the tests of the integrations with the oldest versions that they may have
+	$(OLDEST)/bin/python -m pytest -m "not slow" tests/integrations --ignore-glob='*/test_proxy*'
 
 lint: $(VENV)/dev.stamp ## style and import contracts
 	$(BIN)/ruff format --check .
@@ -58,11 +57,11 @@ clean: ## remove what the other targets made
 	rm -rf $(VENV) $(OLDEST) $(PROXY) .venv-peers site dist .mypy_cache .ruff_cache .pytest_cache .coverage
 
 # Each direct dependency in the version that it is declared from.
-$(OLDEST)/%.stamp: $(VENV)/dev.stamp
+$(OLDEST)/stamp: $(VENV)/dev.stamp
 	rm -rf $(OLDEST)
 	$(PYTHON) -m venv $(OLDEST)
 	VIRTUAL_ENV=$(abspath $(OLDEST)) $(BIN)/uv pip install --quiet --resolution lowest-direct \
-	  --group $* --editable . --editable integrations/$* --editable integrations/litellm
+	  $(INTEGRATIONS:integrations/%=--group %) --editable . $(INTEGRATIONS:%=--editable %)
 	@touch $@
 
 # LiteLLM's proxy does not go with all that is pinned: it has the versions that it asks for.

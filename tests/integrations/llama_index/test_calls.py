@@ -4,6 +4,7 @@ One record for each call, however it is made.
 
 import asyncio
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.schema import TextNode
 from llama_index_instrumentation.dispatcher import instrument_tags
 from openai import InternalServerError
+from packaging.version import Version
 from pydantic import BaseModel
 from scenarios import ASKED, PROMPT, TEXT
 
@@ -332,11 +334,15 @@ async def test_13_asynchronous_query_engine(
     assert provider.count() == 3
 
 
+LAZY = Version(version("llama-index-core")) > Version("0.14.23")
+
+
 def test_13_streaming_query_engine(records: CapturedTrail, provider: LocalProvider) -> None:
     """A streamed answer of a query engine is recorded when it has been read."""
     engine = index_of(provider).as_query_engine(llm=make_llm(provider), streaming=True)
     answer = engine.query(PROMPT)
-    assert len(records.records) == 2
+    # The oldest LlamaIndex reads the answer before it hands it out.
+    assert len(records.records) == (2 if LAZY else 3)
     assert "".join(answer.response_gen)
     assert [each.streaming for each in records.records] == [False, False, True]
 
