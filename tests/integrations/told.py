@@ -5,6 +5,8 @@ Waiting for what LiteLLM tells late.
 import asyncio
 from time import monotonic, sleep
 
+from drivers.litellm import wait_for_threads
+
 from modeltrail.record import CallRecord, Frame, FrameKind
 from modeltrail.testing import CapturedTrail
 
@@ -28,6 +30,7 @@ class Told:
         while not self._is_over(merged) and monotonic() < deadline:
             sleep(0.005)
         assert self._is_over(merged)
+        wait_for_threads()  # a call is over a moment before that is written
         return self._captured.records
 
     async def arecords(self, merged: int) -> list[CallRecord]:

@@ -33,8 +33,8 @@ from modeltrail_llama_index.answer import Answer
 from modeltrail_llama_index.spans import (
     Span,
     around_of_same_model,
+    asked_model,
     chain_of,
-    is_asked,
     is_forwarded,
     method_of,
     span_from,
@@ -88,7 +88,7 @@ class OpenCalls:
         self,
         id_: str,
         result: object = None,
-        instance: object = None,
+        instance: Any = None,
         arguments: Mapping[str, Any] = NOTHING,
     ) -> None:
         """
@@ -104,7 +104,7 @@ class OpenCalls:
         if (
             span is not None
             and not was_told
-            and is_asked(span, method := method_of(id_))
+            and (model := asked_model(span, method := method_of(id_))) is not None
             and not self._is_part(span)
         ):
             self._mark(span.around)
@@ -112,7 +112,8 @@ class OpenCalls:
                 self.recorder,
                 span,
                 method,
-                instance=instance,
+                began_us=model.entered_us,
+                llm=instance,
                 arguments=arguments,
                 outcome=result,
             )

@@ -24,7 +24,8 @@ def record(
     span: Span,
     method: str,
     *,
-    instance: object,
+    began_us: int,
+    llm: BaseLLM,
     arguments: Mapping[str, Any],
     outcome: object,
 ) -> None:
@@ -33,16 +34,14 @@ def record(
 
     Args:
         method: The method that the span covers.
-        instance: The LLM.
+        began_us: When that was entered, microseconds UTC.
+        llm: Whose method it is.
         arguments: What it was asked.
         outcome: What it returned, or the error that it raised.
     """
-    if span.model is None or not isinstance(instance, BaseLLM):
-        return
-    began = span.model.entered_us
-    event = _start_event(instance, method, arguments, span.id)
-    call = recorder.start(request_from(event, span, method, started_at_us=began))
-    answer = Answer(latency_us=time_ns() // 1000 - began)
+    event = _start_event(llm, method, arguments, span.id)
+    call = recorder.start(request_from(event, span, method, started_at_us=began_us))
+    answer = Answer(latency_us=time_ns() // 1000 - began_us)
     if isinstance(outcome, BaseException):
         call.fail(outcome, answer.partial(outcome), code=error_code(outcome))
     elif isinstance(outcome, ChatResponse | CompletionResponse):

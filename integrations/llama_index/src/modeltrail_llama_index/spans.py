@@ -180,17 +180,17 @@ def around_of_same_model(span: Span | None) -> Iterator[Span]:
         yield from takewhile(lambda each: each.owner == span.owner, chain_of(span.around))
 
 
-def is_asked(span: Span, method: str) -> bool:
+def asked_model(span: Span, method: str) -> Model | None:
     """
-    Tell whether a span covers a call of an LLM itself.
+    Return the LLM if a span covers a call of it itself.
 
     Of a stream of a router nobody knows until it is read.
     """
     model = span.model
     if model is None or method not in METHODS or _embeds(model.kind):
-        return False
+        return None
     is_open = model.is_router and method.partition("stream_")[1]
-    return not is_open and _implementer(model.kind, method) not in WRAPPERS
+    return None if is_open or _implementer(model.kind, method) in WRAPPERS else model
 
 
 def method_of(span_id: str | None) -> str:
