@@ -1,20 +1,24 @@
 """
 Hearing out LiteLLM, which tells of most ends later than they happen.
 
-Of synchronous calls its threads tell; of streams in an event loop, and of
-what its cache answers there, a worker in that loop.
+Of synchronous calls its threads tell; of streams in an event loop, tasks of
+that loop; of what its cache answers there, a worker in that loop.
 """
 
 import asyncio
 from time import monotonic, sleep
+from typing import Any
 
 from litellm.litellm_core_utils.logging_worker import GLOBAL_LOGGING_WORKER as WORKER
 
 from modeltrail_litellm.open_calls import OpenCalls
+from modeltrail_litellm.tables import TELLERS
 
 POLL_S = 0.002
 # A stream may have been read to its end, or be left half-read; nobody can tell.
 STREAMS_S = 0.5
+
+Loop = asyncio.AbstractEventLoop
 
 
 class Delivery:
@@ -27,7 +31,7 @@ class Delivery:
 
     def hear_out(self, timeout: float) -> None:
         """
-        Wait until LiteLLM has told of what this thread has called, and of what its worker holds.
+        Wait until LiteLLM has told of what has ended in this thread and in event loops elsewhere.
 
         Within a running event loop nothing is waited for: LiteLLM would tell there.
 
@@ -38,48 +42,72 @@ class Delivery:
             return
         until = monotonic() + timeout
         self._await_threads(until)
-        if (loop := _worker_loop()) is None:
-            return
-        left = max(until - monotonic(), 0)
-        if loop.is_running():
-            asyncio.run_coroutine_threadsafe(WORKER.flush(), loop).result(left)
-            return
-        # With a loop given, the thread's own is left as it is.
-        with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
-            runner.run(_flush(left))
+        for loop in self._loops_at_work():
+            told = asyncio.run_coroutine_threadsafe(_hear_out_here(), loop)
+            told.result(max(until - monotonic(), 0))
+        if _is_left_behind():
+            # With a loop given, the thread's own is left as it is.
+            with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+                runner.run(_hear_out_worker(max(until - monotonic(), 0)))
 
     async def ahear_out(self, timeout: float) -> None:
         """
-        Wait until LiteLLM has told of what its worker holds.
+        Wait until LiteLLM has told of what has ended in this event loop and in others.
 
         Raises:
             TimeoutError: It took longer than so many seconds.
         """
-        await asyncio.sleep(0)  # what ends in this loop is told in its next step
-        if (loop := _worker_loop()) is None:
-            return
-        if loop is _running_loop() or not loop.is_running():
-            await _flush(timeout)
-        else:
-            told = asyncio.run_coroutine_threadsafe(WORKER.flush(), loop)
-            await asyncio.wait_for(asyncio.wrap_future(told), timeout)
+        async with asyncio.timeout(timeout):
+            await asyncio.sleep(0)  # what ends in this loop is told in its next step
+            await _hear_out_here()
+            for loop in self._loops_at_work() - {asyncio.get_running_loop()}:
+                told = asyncio.run_coroutine_threadsafe(_hear_out_here(), loop)
+                await asyncio.wrap_future(told)
+            if _is_left_behind():
+                await WORKER.flush()
 
     def _await_threads(self, until: float) -> None:
         streams_until = min(monotonic() + STREAMS_S, until)
         while self._calls.made_here(streams=monotonic() < streams_until) and monotonic() < until:
             sleep(POLL_S)
 
+    def _loops_at_work(self) -> set[Loop]:
+        loops = self._calls.loops()
+        if (loop := _worker_loop()) is not None:
+            loops.add(loop)
+        return {loop for loop in loops if loop.is_running()}
 
-async def _flush(timeout: float) -> None:
+
+async def _hear_out_here() -> None:
+    """
+    Wait for all that tells of ends in this loop.
+    """
+    if telling := {task for task in asyncio.all_tasks() if _tells(task)}:
+        await asyncio.wait(telling)
+    if _worker_loop() is asyncio.get_running_loop():
+        await WORKER.flush()
+
+
+async def _hear_out_worker(timeout: float) -> None:
     await asyncio.wait_for(WORKER.flush(), timeout)
 
 
-def _worker_loop() -> asyncio.AbstractEventLoop | None:
+def _tells(task: "asyncio.Task[Any]") -> bool:
+    return getattr(task.get_coro(), "__qualname__", None) in TELLERS
+
+
+def _is_left_behind() -> bool:
+    # What the worker holds when its loop ends waits for the next loop.
+    loop = _worker_loop()
+    return loop is not None and not loop.is_running()
+
+
+def _worker_loop() -> Loop | None:
     # LiteLLM tells nowhere else where it works; None if it never has.
     return WORKER._bound_loop  # noqa: SLF001
 
 
-def _running_loop() -> asyncio.AbstractEventLoop | None:
+def _running_loop() -> Loop | None:
     try:
         return asyncio.get_running_loop()
     except RuntimeError:

@@ -20,6 +20,7 @@ from modeltrail_litellm import translate
 from modeltrail_litellm.translate import FRAMEWORK, Details
 
 Task = asyncio.Task[Any]
+Loop = asyncio.AbstractEventLoop
 
 
 class Mark(str):
@@ -50,12 +51,14 @@ class Begun(NamedTuple):
     Attributes:
         thread: Who made it, None if that was a task of an event loop.
         task: Which task, None if it was a thread.
+        loop: Whose task, None if it was a thread.
         is_streamed: Whether its caller returns before it has ended.
     """
 
     call: Invocation
     thread: int | None
     task: "weakref.ref[Task] | None"
+    loop: "weakref.ref[Loop] | None"
     is_streamed: bool
 
 
@@ -108,9 +111,24 @@ class OpenCalls:
         """
         here = get_ident()
         return any(
-            each.thread == here and not each.call.ended and (streams or not each.is_streamed)
+            each.thread == here and (streams or not each.is_streamed) and self._is_open(each.call)
             for each in list(self._begun.values())
         )
+
+    def loops(self) -> set[Loop]:
+        """
+        Return the event loops in which open calls were made.
+        """
+        return {
+            loop
+            for each in list(self._begun.values())
+            if each.loop is not None and self._is_open(each.call)
+            if (loop := each.loop()) is not None
+        }
+
+    def _is_open(self, call: Invocation) -> bool:
+        # One that began before a fork has no end here, and is not open, either.
+        return self.recorder.find(*call.key) is call
 
     def _unique(self, request: Request) -> Request:
         # An application may give its own id to several calls at once.
@@ -136,7 +154,9 @@ class OpenCalls:
 
 def _begun(call: Invocation, *, is_streamed: bool) -> Begun:
     try:
-        task = asyncio.current_task()
+        loop = asyncio.get_running_loop()
     except RuntimeError:
-        return Begun(call, get_ident(), None, is_streamed)
-    return Begun(call, None, None if task is None else weakref.ref(task), is_streamed)
+        return Begun(call, get_ident(), None, None, is_streamed)
+    task = asyncio.current_task()
+    task_ref = None if task is None else weakref.ref(task)
+    return Begun(call, None, task_ref, weakref.ref(loop), is_streamed)

@@ -73,3 +73,12 @@ IDENTITY_TAGS = (
 LITELLMS_OWN_TAG = "User-Agent: "
 # The kind of the event that tells of a request which the proxy has passed on to nobody.
 REJECTED = "request-rejected"
+# The coroutines of tasks that LiteLLM makes to tell of the end of a stream.
+TELLERS = frozenset(
+    {
+        "Logging.dispatch_success_handlers",
+        "Logging.dispatch_attempt_failure_handlers",
+        "Logging.async_success_handler",
+        "Logging.async_failure_handler",
+    }
+)
