@@ -99,8 +99,8 @@ def tags_from_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
     Pick the tags out of the metadata that a framework carries for a call.
 
     Keys that start with `modeltrail_` win over the plain names that
-    applications use anyway, and of these `user` over `user_id`; a prefixed key
-    of another name is a free tag.
+    applications use anyway, and among either `user` wins over `user_id`; a
+    prefixed key of another name is a free tag.
     """
     plain: dict[str, Any] = {}
     prefixed: dict[str, Any] = {}
@@ -109,7 +109,10 @@ def tags_from_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
             if value is not None and (name == tag or tag not in plain):
                 plain[tag] = value
         elif isinstance(name, str) and name.startswith(PREFIX):
-            prefixed[name.removeprefix(PREFIX)] = value
+            bare = name.removeprefix(PREFIX)
+            tag = PLAIN_NAMES.get(bare, bare)
+            if bare == tag or tag not in prefixed:
+                prefixed[tag] = value
     plain.update(prefixed)
     return plain
 
