@@ -15,6 +15,7 @@ from modeltrail.cli.cost import cost
 from modeltrail.cli.doctor import doctor
 from modeltrail.cli.exits import INTERRUPTED, OK, tell
 from modeltrail.cli.migrate import migrate
+from modeltrail.cli.prices import prices
 
 
 @runtime_checkable
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 app.add_typer(calls, name="calls", rich_help_panel=LOOK)
 app.command(rich_help_panel=LOOK)(cost)
+app.add_typer(prices, name="prices", rich_help_panel=LOOK)
 app.command(rich_help_panel=DECIDE)(compare)
 app.command(rich_help_panel=SET_UP)(doctor)
 app.command(rich_help_panel=SET_UP)(migrate)
