@@ -246,6 +246,32 @@ def test_51_uninstalling_ends_recording(provider: LocalProvider) -> None:
     assert not any(isinstance(each, TrailLogger) for known in lists for each in known)
 
 
+def test_51_uninstalling_from_lists_that_litellm_forgets(
+    provider: LocalProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LiteLLM 1.106 leaves a logger in the list of those that hear of beginnings."""
+
+    def remove(logger: Any) -> None:
+        known = (litellm.callbacks, litellm.success_callback, litellm.failure_callback)
+        for each in (*known, litellm._async_success_callback, litellm._async_failure_callback):
+            while logger in each:
+                each.remove(logger)
+
+    manager = litellm.logging_callback_manager
+    monkeypatch.setattr(manager, "remove_callback_from_all_lists", remove)
+    with capture_records() as trail:
+        logger = install(trail)
+        litellm.completion(**at(provider))
+        wait_for_threads()
+        assert logger in litellm.input_callback
+        uninstall(logger)
+        assert logger not in litellm.input_callback
+        litellm.completion(**at(provider))
+        assert len(records(trail)) == 1
+    assert trail.recorder.open_calls == 0
+    assert provider.count() == 2
+
+
 def test_50_two_trails_record_side_by_side(provider: LocalProvider) -> None:
     """Each of two trails gets its own record."""
     with capture_records() as one, capture_records() as two:
@@ -407,6 +433,32 @@ def test_parts_of_messages(captured: CapturedTrail, provider: LocalProvider) -> 
     assert record.input_chars == sum(map(len, texts))
     assert record.prompt_digest
     assert messages == before
+
+
+@pytest.mark.parametrize(
+    ("messages", "chars"),
+    [
+        ("a text", len("a text")),
+        (("a", "bc"), len("abc")),
+        ([{"role": "user", "content": ["a", "bc"]}], len("abc")),
+        ([{"role": "user", "content": [7]}], len("[part]")),
+        (None, 0),
+    ],
+    ids=["text", "texts", "plain-parts", "no-part", "nothing"],
+)
+def test_shapes_of_messages(messages: Any, chars: int) -> None:
+    """Whatever shape LiteLLM hands on what was asked in, its texts are found."""
+    told = request(
+        {
+            "call_type": "completion",
+            "litellm_call_id": "1",
+            "model": "m",
+            "messages": messages,
+            "litellm_params": {},
+        }
+    )
+    assert told is not None
+    assert sum(len(text) for _, text in told.messages) == chars
 
 
 def test_parameters_are_picked(captured: CapturedTrail, provider: LocalProvider) -> None:

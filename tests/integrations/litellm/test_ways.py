@@ -223,6 +223,16 @@ def test_12_files_and_batches_are_no_model_calls(
     assert records(captured) == []
 
 
+@pytest.mark.parametrize("kind", ["create_file", "acreate_batch", "retrieve_batch", "moderation"])
+def test_12_other_kinds_begin_nothing(captured: CapturedTrail, kind: str) -> None:
+    """Nor would it be if LiteLLM told of its beginning."""
+    (logger,) = (each for each in litellm.callbacks if isinstance(each, TrailLogger))
+    details = {"call_type": kind, "litellm_call_id": "1", "model": "m", "litellm_params": {}}
+    logger.log_pre_api_call(model="m", messages=[], kwargs=details)
+    assert captured.recorder.open_calls == 0
+    assert details.keys() == {"call_type", "litellm_call_id", "model", "litellm_params"}
+
+
 def test_13_moderation_is_not_told_of(captured: CapturedTrail, provider: LocalProvider) -> None:
     """LiteLLM tells nobody of moderations: the documentation says so, as long as it is true."""
     with pytest.raises(openai.APIStatusError):
