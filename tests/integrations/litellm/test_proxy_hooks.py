@@ -92,6 +92,19 @@ def test_53_attempt_ends_when_it_fails(
     assert record.provider_request_id == provider.requests[0].request_id
 
 
+def test_53_attempt_that_litellm_tells_nobody_of(logger: ProxyLogger, trail: Trail) -> None:
+    """Of the later attempts of a request the hook of each attempt alone tells."""
+    call = {**REQUEST, "litellm_params": {}, "messages": []}
+    logger.log_pre_api_call(model="m", messages=[], kwargs=call)
+    again = {"litellm_logging_obj": SimpleNamespace(model_call_details=call)}
+    error = litellm.RateLimitError("x", "", "")
+    asyncio.run(logger.async_post_call_failure_deployment_hook(again, error, None))
+    assert trail.health().open_calls == 0
+    assert trail.flush(20)
+    (found,) = trail.store.calls()
+    assert (found.record.status, found.record.error_code) == ("error", "429")
+
+
 def test_53_failed_request_ends_what_is_open(logger: ProxyLogger, trail: Trail, url: str) -> None:
     """A request whose attempt nobody has ended ends with it, and is no rejection."""
     call = {**REQUEST, "litellm_params": {}, "messages": []}

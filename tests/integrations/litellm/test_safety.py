@@ -238,7 +238,7 @@ def test_41_what_changes_after_the_beginning_is_not_recorded(
 
 # --- input and output ---------------------------------------------------------------------------
 
-# Of Python's audit events those that tell of input, output and waiting.
+# Of Python's audit events those that tell of input and output; of sleep it tells from 3.13 on.
 DOINGS = ("open", "os.", "socket.", "sqlite3.", "subprocess.", "shutil.", "time.sleep", "import")
 
 
@@ -264,7 +264,8 @@ class Watch:
         if self.is_on and event.startswith(DOINGS):
             frame: Any = sys._getframe(1)
             while frame is not None:
-                if frame.f_globals.get("__name__", "").startswith("modeltrail"):
+                # Within a hook of ours, whoever does it; the writer has a thread of its own.
+                if frame.f_globals.get("__name__", "").startswith("modeltrail_litellm"):
                     self.seen.append(f"{event} in {frame.f_code.co_qualname}")
                     return
                 frame = frame.f_back
@@ -276,7 +277,7 @@ def watch() -> Watch:
     return Watch()
 
 
-def test_44_hooks_neither_read_write_nor_wait(
+def test_44_hooks_neither_read_nor_write(
     trail: Trail, provider: LocalProvider, watch: Watch
 ) -> None:
     """What each hook does on the caller's thread or in its loop needs no file and no network."""
@@ -305,8 +306,7 @@ def test_44_hooks_neither_read_write_nor_wait(
     with watch.on() as seen:
         all_ways()
     uninstall(logger)
-    # The writer's own thread is where reading and writing belongs.
-    assert [each for each in seen if "litellm" in each.lower()] == []
+    assert seen == []
     assert trail.health().open_calls == 0
     assert trail.health().problems == {}
     assert provider.count() == 12

@@ -57,6 +57,7 @@ def test_06_stream(captured: CapturedTrail, provider: LocalProvider) -> None:
     list(litellm.completion(**at(provider, stream=True, **WITH_USAGE)))
     record = only(captured)
     assert (record.status, record.streaming, tokens(record)) == ("ok", True, TOKENS)
+    assert record.usage_source == "provider"
 
 
 async def test_07_asynchronous_stream(captured: CapturedTrail, provider: LocalProvider) -> None:
