@@ -76,3 +76,24 @@ def test_fallback_of_a_pinned_deployment(captured: CapturedTrail, provider: Loca
     two.completion(model=model, messages=QUESTION)
     found = [(each.deployment, each.status, each.is_fallback) for each in records(captured)]
     assert found == [("a", "error", False), ("b", "ok", True)]
+
+
+class OlderRouter:
+    """
+    A Router as LiteLLM 1.106 has it, with a list in place of a registry.
+    """
+
+    def __init__(self, deployments: list[dict[str, Any]]) -> None:
+        self.deployments = deployments
+
+    def get_model_list(self, model_name: str) -> list[dict[str, Any]] | None:
+        return [each for each in self.deployments if each["model_name"] == model_name] or None
+
+
+def test_older_routers_are_asked_for_their_list() -> None:
+    """Where a Router has no registry its list says the same."""
+    infos = ({"id": "a", "variant": "A"}, {"id": "b", "variant": "B"})
+    older: Any = OlderRouter([{"model_name": "chat", "model_info": info} for info in infos])
+    assert deployment_for(older, "chat", assign("trial", "u-1", {"A": 1.0, "B": 0.0})) == "a"
+    with pytest.raises(ConfigurationError, match="there are: none"):
+        deployment_for(older, "draw", assign("trial", "u-1", {"A": 1.0, "B": 0.0}))
