@@ -10,7 +10,7 @@ DISTRIBUTIONS := modeltrail modeltrail-langchain modeltrail-llama-index modeltra
 
 export LITELLM_LOCAL_MODEL_COST_MAP := True
 
-.PHONY: help demo test slow oldest lint types docs bench bench-peers lock clean
+.PHONY: help demo test coverage slow oldest lint types docs bench bench-peers lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
@@ -19,6 +19,9 @@ demo: $(VENV)/demo.stamp ## three real applications, one trail: the main job, wi
 	$(BIN)/python -m examples.demo
 
 test: $(VENV)/dev.stamp $(PROXY)/proxy.stamp ## the tests, documentation included, but for the slow ones
+	$(BIN)/python -m pytest -m "not slow"
+
+coverage: $(VENV)/dev.stamp $(PROXY)/proxy.stamp ## the same, and which lines and branches they do not reach
 	$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term
 
 slow: $(VENV)/dev.stamp $(PROXY)/proxy.stamp ## the slow tests: a million calls, half a minute of eight processes

@@ -80,7 +80,7 @@ def test_52_text_within_a_citation(records: CapturedTrail, provider: LocalProvid
         source="page 8",
         content=[TextBlock(text=TEXT), DocumentBlock(data=b"%PDF", title="p.pdf")],
     )
-    Odd().chat([ChatMessage(role="user", blocks=[cited])])
+    list(Odd().stream_chat([ChatMessage(role="user", blocks=[cited])]))
     assert only(records).input_chars == len(f"{TEXT}\n[document]")
     assert provider.count() == 0
 
