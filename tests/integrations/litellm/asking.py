@@ -6,8 +6,9 @@ import asyncio
 import gc
 from typing import Any
 
+import litellm
 from drivers.litellm import at, wait_for_threads
-from scenarios import ASKED
+from scenarios import ASKED, PROMPT
 
 from modeltrail.record import CallRecord
 from modeltrail.testing import CapturedTrail, LocalProvider
@@ -50,6 +51,47 @@ async def acollected(trail: CapturedTrail) -> CallRecord:
             await asyncio.sleep(0.001)
             gc.collect()
     return only(trail)
+
+
+async def aread(trail: CapturedTrail, answer: Any, *, is_streamed: bool) -> None:
+    """
+    Read the whole answer of an asynchronous call, and wait until LiteLLM has told of it.
+    """
+    if is_streamed:
+        async for _ in answer:
+            pass
+    await trail.recorder.ahear_out(10)
+
+
+def ask(
+    trail: CapturedTrail, arguments: dict[str, Any], *, is_async: bool, is_streamed: bool
+) -> None:
+    """
+    Make a call and read its whole answer.
+    """
+
+    async def aask() -> None:
+        await aread(trail, await litellm.acompletion(**arguments), is_streamed=is_streamed)
+
+    if is_async:
+        asyncio.run(aask())
+    else:
+        answer = litellm.completion(**arguments)
+        _ = list(answer) if is_streamed else answer
+
+
+def without_messages(arguments: dict[str, Any]) -> dict[str, Any]:
+    """
+    Return arguments of a call that has no messages.
+    """
+    return {name: value for name, value in arguments.items() if name != "messages"}
+
+
+def of_responses(provider: LocalProvider, **more: Any) -> dict[str, Any]:
+    """
+    Return the arguments of a call of OpenAI's responses.
+    """
+    return without_messages(at(provider, input=PROMPT, **more))
 
 
 def tokens(record: CallRecord) -> tuple[int | None, int | None]:

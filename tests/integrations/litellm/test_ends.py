@@ -19,6 +19,7 @@ from modeltrail.testing import Answer, CapturedTrail, Fault, LocalProvider, capt
 from tests.integrations.litellm.asking import (
     TOKENS,
     acollected,
+    ask,
     collected,
     only,
     records,
@@ -270,18 +271,7 @@ def test_42_unlogged_call_leaves_its_fact(
     if streaming:
         arguments |= {"stream": True, **WITH_USAGE}
 
-    async def ask() -> None:
-        answer = await litellm.acompletion(**arguments)
-        if streaming:
-            async for _ in answer:
-                pass
-        await captured.recorder.ahear_out(10)
-
-    if is_async:
-        asyncio.run(ask())
-    else:
-        answer = litellm.completion(**arguments)
-        _ = list(answer) if streaming else answer
+    ask(captured, arguments, is_async=is_async, is_streamed=streaming)
     record = only(captured)
     assert (record.status, record.feature, tokens(record)) == ("ok", "hidden", TOKENS)
     content = (record.input_digest, record.input_chars, record.output_digest, record.output_chars)

@@ -27,7 +27,7 @@ from packaging.version import Version
 import modeltrail
 from modeltrail.testing import Answer, CapturedTrail, Fault, LocalProvider, capture_records
 from modeltrail.trail import Trail
-from tests.integrations.litellm.asking import deployment, only
+from tests.integrations.litellm.asking import ask, deployment, only
 
 KEY = "sk-proj-0123456789abcdefghijklmnopqrstuvwxyzABCDEF"
 
@@ -223,18 +223,7 @@ def test_41_what_changes_after_the_beginning_is_not_recorded(
     if is_streamed:
         arguments |= {"stream": True, **WITH_USAGE}
 
-    async def ask() -> None:
-        answer = await litellm.acompletion(**arguments)
-        if is_streamed:
-            async for _ in answer:
-                pass
-        await captured.recorder.ahear_out(10)
-
-    if is_async:
-        asyncio.run(ask())
-    else:
-        answer = litellm.completion(**arguments)
-        _ = list(answer) if is_streamed else answer
+    ask(captured, arguments, is_async=is_async, is_streamed=is_streamed)
     record = only(captured)
     assert metadata["feature"] == "late"
     assert (record.feature, record.user_ref) == ("early", captured.recorder.ref("u-1"))

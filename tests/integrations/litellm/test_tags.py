@@ -15,7 +15,13 @@ from scenarios import PROMPT
 
 import modeltrail
 from modeltrail.testing import Answer, CapturedTrail, Fault, LocalProvider, capture_records
-from tests.integrations.litellm.asking import deployment, only, records
+from tests.integrations.litellm.asking import (
+    deployment,
+    of_responses,
+    only,
+    records,
+    without_messages,
+)
 
 # The weakest first; each wins over all before it.
 PLACES: list[tuple[str, dict[str, Any]]] = [
@@ -83,16 +89,6 @@ Start = Callable[[LocalProvider], Any]
 def chat(provider: LocalProvider, **more: Any) -> dict[str, Any]:
     """Return the arguments of a streamed call."""
     return at(provider, stream=True, **WITH_USAGE, **more)
-
-
-def without_messages(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Return arguments of a call that has no messages."""
-    return {name: value for name, value in arguments.items() if name != "messages"}
-
-
-def of_responses(provider: LocalProvider, **more: Any) -> dict[str, Any]:
-    """Return the arguments of a call of OpenAI's responses."""
-    return without_messages(at(provider, input=PROMPT, **more))
 
 
 def embedding(provider: LocalProvider) -> dict[str, Any]:

@@ -15,7 +15,15 @@ from modeltrail_litellm import TrailLogger
 from scenarios import ASKED, PROMPT
 
 from modeltrail.testing import Answer, CapturedTrail, LocalProvider
-from tests.integrations.litellm.asking import TOKENS, only, records, tokens
+from tests.integrations.litellm.asking import (
+    TOKENS,
+    aread,
+    of_responses,
+    only,
+    records,
+    tokens,
+    without_messages,
+)
 
 CLAUDE = "anthropic/claude-sonnet-4-5"
 EMBEDDER = "openai/text-embedding-3-small"
@@ -69,13 +77,6 @@ async def test_07_asynchronous_stream(captured: CapturedTrail, provider: LocalPr
     assert (record.status, record.streaming, tokens(record)) == ("ok", True, TOKENS)
 
 
-def of_responses(provider: LocalProvider, **options: Any) -> dict[str, Any]:
-    """Return the arguments of a call of OpenAI's responses."""
-    arguments = at(provider, input=PROMPT, **options)
-    del arguments["messages"]
-    return arguments
-
-
 @pytest.mark.parametrize("streaming", [False, True])
 def test_08_responses(captured: CapturedTrail, provider: LocalProvider, *, streaming: bool) -> None:
     """OpenAI's responses are one record, though LiteLLM tells of their streams twice."""
@@ -94,10 +95,7 @@ async def test_09_asynchronous_responses(
 ) -> None:
     """So are asynchronous ones."""
     answer = await litellm.aresponses(**of_responses(provider, stream=streaming))
-    if streaming:
-        async for _ in answer:
-            pass
-    await captured.recorder.ahear_out(10)
+    await aread(captured, answer, is_streamed=streaming)
     record = only(captured)
     assert (record.operation, record.status, record.streaming) == ("chat", "ok", streaming)
     assert tokens(record) == TOKENS
@@ -116,10 +114,7 @@ async def test_10_anthropic_messages(
         api_key=FAKE_KEY,
         stream=streaming,
     )
-    if streaming:
-        async for _ in answer:
-            pass
-    await captured.recorder.ahear_out(10)
+    await aread(captured, answer, is_streamed=streaming)
     record = only(captured)
     assert (record.operation, record.status, record.streaming) == ("chat", "ok", streaming)
     assert tokens(record) == TOKENS
@@ -129,8 +124,7 @@ async def test_10_anthropic_messages(
 @pytest.mark.parametrize("is_async", [False, True])
 def test_11_embedding(captured: CapturedTrail, provider: LocalProvider, *, is_async: bool) -> None:
     """An embedding is one record of its operation."""
-    arguments = at(provider, model=EMBEDDER, input=[PROMPT])
-    del arguments["messages"]
+    arguments = without_messages(at(provider, model=EMBEDDER, input=[PROMPT]))
     if is_async:
         asyncio.run(litellm.aembedding(**arguments))
     else:
@@ -191,8 +185,9 @@ def test_11_text_completion(
     captured: CapturedTrail, provider: LocalProvider, *, is_async: bool
 ) -> None:
     """A text completion is one record of its operation."""
-    arguments = at(provider, model="text-completion-openai/gpt-3.5-turbo-instruct", prompt=PROMPT)
-    del arguments["messages"]
+    arguments = without_messages(
+        at(provider, model="text-completion-openai/gpt-3.5-turbo-instruct", prompt=PROMPT)
+    )
     if is_async:
         asyncio.run(litellm.atext_completion(**arguments))
     else:

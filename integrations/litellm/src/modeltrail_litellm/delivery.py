@@ -11,14 +11,12 @@ from typing import Any
 
 from litellm.litellm_core_utils.logging_worker import GLOBAL_LOGGING_WORKER as WORKER
 
-from modeltrail_litellm.open_calls import OpenCalls
+from modeltrail_litellm.open_calls import Loop, OpenCalls, running_loop
 from modeltrail_litellm.tables import TELLERS
 
 POLL_S = 0.002
 # A stream may have been read to its end, or be left half-read; nobody can tell.
 STREAMS_S = 0.5
-
-Loop = asyncio.AbstractEventLoop
 
 
 class Delivery:
@@ -38,7 +36,7 @@ class Delivery:
         Raises:
             TimeoutError: It took longer than so many seconds.
         """
-        if _running_loop() is not None:
+        if running_loop() is not None:
             return
         until = monotonic() + timeout
         self._await_threads(until)
@@ -105,10 +103,3 @@ def _is_left_behind() -> bool:
 def _worker_loop() -> Loop | None:
     # LiteLLM tells nowhere else where it works; None if it never has.
     return WORKER._bound_loop  # noqa: SLF001
-
-
-def _running_loop() -> Loop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None

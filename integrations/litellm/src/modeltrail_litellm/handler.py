@@ -44,7 +44,7 @@ class TrailLogger(CustomLogger):
         self.trail_key = f"{id(trail.recorder):x}"
         self._keeps_unlogged = keep_unlogged
         self._calls = trail.recorder.shared(OpenCalls)
-        self._delivery = trail.recorder.shared(_heard_out)
+        trail.recorder.shared(_heard_out)
 
     @guarded
     def log_pre_api_call(self, model: str, messages: Any, kwargs: Details) -> None:

@@ -152,10 +152,18 @@ class OpenCalls:
             begun.call.lose()
 
 
-def _begun(call: Invocation, *, is_streamed: bool) -> Begun:
+def running_loop() -> Loop | None:
+    """
+    Return the event loop of this thread, None if none runs.
+    """
     try:
-        loop = asyncio.get_running_loop()
+        return asyncio.get_running_loop()
     except RuntimeError:
+        return None
+
+
+def _begun(call: Invocation, *, is_streamed: bool) -> Begun:
+    if (loop := running_loop()) is None:
         return Begun(call, get_ident(), None, None, is_streamed)
     task = asyncio.current_task()
     task_ref = None if task is None else weakref.ref(task)
