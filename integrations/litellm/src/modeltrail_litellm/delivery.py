@@ -6,6 +6,7 @@ that loop; of what its cache answers there, a worker in that loop.
 """
 
 import asyncio
+from collections.abc import Iterator
 from time import monotonic, sleep
 from typing import Any
 
@@ -29,17 +30,19 @@ class Delivery:
 
     def hear_out(self, timeout: float) -> None:
         """
-        Wait until LiteLLM has told of what has ended in this thread and in event loops elsewhere.
+        Wait until LiteLLM has told of what has ended in this thread, in threads that have
+        ended, and in event loops elsewhere.
 
-        Within a running event loop nothing is waited for: LiteLLM would tell there.
+        For what ends in the event loop of this thread it does not wait: that is told there.
 
         Raises:
             TimeoutError: It took longer than so many seconds.
         """
+        until = monotonic() + timeout
+        for _ in self._threads(until):
+            sleep(POLL_S)
         if running_loop() is not None:
             return
-        until = monotonic() + timeout
-        self._await_threads(until)
         for loop in self._loops_at_work():
             told = asyncio.run_coroutine_threadsafe(_hear_out_here(), loop)
             told.result(max(until - monotonic(), 0))
@@ -50,13 +53,16 @@ class Delivery:
 
     async def ahear_out(self, timeout: float) -> None:
         """
-        Wait until LiteLLM has told of what has ended in this event loop and in others.
+        Wait until LiteLLM has told of what has ended in this event loop, in its thread, in
+        threads that have ended, and in other event loops.
 
         Raises:
             TimeoutError: It took longer than so many seconds.
         """
         async with asyncio.timeout(timeout):
             await asyncio.sleep(0)  # what ends in this loop is told in its next step
+            for _ in self._threads(monotonic() + timeout):
+                await asyncio.sleep(POLL_S)
             await _hear_out_here()
             for loop in self._loops_at_work() - {asyncio.get_running_loop()}:
                 told = asyncio.run_coroutine_threadsafe(_hear_out_here(), loop)
@@ -64,10 +70,13 @@ class Delivery:
             if _is_left_behind():
                 await WORKER.flush()
 
-    def _await_threads(self, until: float) -> None:
+    def _threads(self, until: float) -> Iterator[None]:
+        """
+        Yield as long as threads of LiteLLM's are about to tell of an end.
+        """
         streams_until = min(monotonic() + STREAMS_S, until)
-        while self._calls.made_here(streams=monotonic() < streams_until) and monotonic() < until:
-            sleep(POLL_S)
+        while monotonic() < until and self._calls.returned(streams=monotonic() < streams_until):
+            yield
 
     def _loops_at_work(self) -> set[Loop]:
         loops = self._calls.loops()

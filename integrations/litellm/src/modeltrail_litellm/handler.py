@@ -178,8 +178,8 @@ def uninstall(logger: TrailLogger) -> None:
     Stop recording; calls in flight are recorded as `incomplete` once LiteLLM lets them go.
     """
     litellm.logging_callback_manager.remove_callback_from_all_lists(logger)
-    # "All" is not all.
-    if logger in litellm.input_callback:
+    # "All" is not all, and two threads that ask at once may each have added it.
+    while logger in litellm.input_callback:
         litellm.input_callback.remove(logger)
 
 

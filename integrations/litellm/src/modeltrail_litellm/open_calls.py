@@ -10,13 +10,14 @@ with it and takes the open call along.
 import asyncio
 import weakref
 from itertools import count
-from threading import get_ident
+from threading import Thread, current_thread
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
 from modeltrail.integration import Invocation, Recorder, Request
 from modeltrail_litellm import translate
+from modeltrail_litellm.tables import TOLD_IN_THREADS
 from modeltrail_litellm.translate import FRAMEWORK, Details
 
 Task = asyncio.Task[Any]
@@ -49,14 +50,14 @@ class Begun(NamedTuple):
     Where a call began.
 
     Attributes:
-        thread: Who made it, None if that was a task of an event loop.
-        task: Which task, None if it was a thread.
-        loop: Whose task, None if it was a thread.
+        thread: The thread that the call blocks; None if it blocks none.
+        task: The task that made it, None if none did.
+        loop: The event loop in which its end is told, None if a thread tells it.
         is_streamed: Whether its caller returns before it has ended.
     """
 
     call: Invocation
-    thread: int | None
+    thread: Thread | None
     task: "weakref.ref[Task] | None"
     loop: "weakref.ref[Loop] | None"
     is_streamed: bool
@@ -90,7 +91,7 @@ class OpenCalls:
         call = self.recorder.start(self._unique(request))
         mark = details[self._key] = Mark(call.id)
         mark.call = call
-        self._begun[id(mark)] = _begun(call, is_streamed=request.streaming)
+        self._begun[id(mark)] = _begun(call, details["call_type"], is_streamed=request.streaming)
         weakref.finalize(mark, self._let_go, id(mark)).atexit = False
         return call
 
@@ -101,18 +102,22 @@ class OpenCalls:
         # Where LiteLLM has copied the details the mark is a plain string.
         return self._marked(details) or self.recorder.find(FRAMEWORK, translate.run_id(details))
 
-    def made_here(self, *, streams: bool) -> bool:
+    def returned(self, *, streams: bool) -> bool:
         """
-        Tell whether calls of this thread are open, made outside of event loops.
+        Tell whether calls are open that have returned, so that LiteLLM is about to tell of them.
+
+        Those are the ones of this thread and of threads that have ended, made without `await`.
 
         Args:
-            streams: Whether streams count, too: those may still be read. All
-                others have returned, and wait for LiteLLM to tell of it.
+            streams: Whether streams count, too: those may still be read.
         """
-        here = get_ident()
+        here = current_thread()
         return any(
-            each.thread == here and (streams or not each.is_streamed) and self._is_open(each.call)
+            (each.thread is here or not each.thread.is_alive())
+            and (streams or not each.is_streamed)
+            and self._is_open(each.call)
             for each in list(self._begun.values())
+            if each.thread is not None
         )
 
     def loops(self) -> set[Loop]:
@@ -162,9 +167,11 @@ def running_loop() -> Loop | None:
         return None
 
 
-def _begun(call: Invocation, *, is_streamed: bool) -> Begun:
-    if (loop := running_loop()) is None:
-        return Begun(call, get_ident(), None, None, is_streamed)
-    task = asyncio.current_task()
+def _begun(call: Invocation, call_type: str, *, is_streamed: bool) -> Begun:
+    loop = running_loop()
+    task = None if loop is None else asyncio.current_task()
     task_ref = None if task is None else weakref.ref(task)
+    # Such a call may be made in a loop, as LiteLLM 1.106's Router does, and that loop be gone.
+    if loop is None or call_type in TOLD_IN_THREADS:
+        return Begun(call, current_thread(), task_ref, None, is_streamed)
     return Begun(call, None, task_ref, weakref.ref(loop), is_streamed)

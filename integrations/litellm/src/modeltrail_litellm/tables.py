@@ -73,6 +73,20 @@ IDENTITY_TAGS = (
 LITELLMS_OWN_TAG = "User-Agent: "
 # The kind of the event that tells of a request which the proxy has passed on to nobody.
 REJECTED = "request-rejected"
+# Kinds of calls that block their thread; of their ends threads of LiteLLM's tell.
+TOLD_IN_THREADS = frozenset(
+    {
+        "completion",
+        "responses",
+        "text_completion",
+        "embedding",
+        "image_generation",
+        "image_edit",
+        "speech",
+        "transcription",
+        "rerank",
+    }
+)
 # The coroutines of tasks that LiteLLM makes to tell of the end of a stream.
 TELLERS = frozenset(
     {
