@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from modeltrail.integration import provider_at, tags_from_metadata
-from modeltrail.prices import price
+from modeltrail.prices import Subject, price
 from modeltrail.record import Usage
 
 
@@ -63,5 +63,5 @@ def test_models_at_known_endpoints_have_a_price(url: str, model: str) -> None:
     provider = provider_at(url, None)
     assert provider is not None
     used = Usage(input_tokens=1000, output_tokens=1000, source="provider")
-    cost = price(used, operation="chat", provider=provider, model=model, at_us=0)
+    cost = price(used, Subject(provider, model, 0), operation="chat")
     assert cost.nanousd is not None

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from modeltrail.prices import price
+from modeltrail.prices import Subject, price
 from modeltrail.record import Usage
 
 ORACLE = json.loads((Path(__file__).parent / "oracle" / "prices.json").read_text())
@@ -32,13 +32,10 @@ def cost(case: dict[str, Any]) -> int | None:
     Return what we say that a case costs.
     """
     at = datetime.fromisoformat(case["at"]).replace(tzinfo=UTC)
-    return price(
-        Usage(**case["usage"], source="provider"),
-        operation=case["operation"],
-        provider=case["provider"],
-        model=case["model"],
-        at_us=int(at.timestamp()) * 1_000_000,
-    ).nanousd
+    at_us = int(at.timestamp()) * 1_000_000
+    subject = Subject(case["provider"], case["model"], at_us, case.get("service_tier"))
+    used = Usage(**case["usage"], source="provider")
+    return price(used, subject, operation=case["operation"]).nanousd
 
 
 @pytest.mark.parametrize("case", CASES, ids=name)

@@ -3,11 +3,13 @@ Prices: checked against figures worked out by hand from published prices.
 """
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
-from modeltrail.prices import Cost, price
-from modeltrail.record import Usage
+from modeltrail import prices
+from modeltrail.prices import Cost, Subject, listed
+from modeltrail.record import Operation, Usage
 
 NOW_US = int(datetime(2026, 11, 1, tzinfo=UTC).timestamp()) * 1_000_000
 
@@ -17,6 +19,17 @@ def at(year: int, month: int, day: int) -> int:
     Return a date in microseconds.
     """
     return int(datetime(year, month, day, tzinfo=UTC).timestamp()) * 1_000_000
+
+
+def price(
+    used: Usage, *, operation: Operation, provider: str | None, model: str, at_us: int, **more: Any
+) -> Cost:
+    """
+    Price usage by published prices, or by those of a `book`.
+    """
+    book = more.pop("book", prices.NO_BOOK)
+    subject = Subject(provider, model, at_us, **more)
+    return prices.price(used, subject, operation=operation, book=book)
 
 
 def usage(**counts: int) -> Usage:
@@ -68,13 +81,12 @@ def test_unknown_provider_is_looked_up_by_model_and_says_so() -> None:
     ("used", "model"),
     [
         (usage(input_tokens=1, output_tokens=1), "nobody-knows-this-model"),
-        (usage(input_tokens=1, output_tokens=1), None),
         (usage(input_tokens=1), "gpt-4o-mini"),
         (Usage(), "gpt-4o-mini"),
         (Usage(input_tokens=1, output_tokens=1, source="partial"), "gpt-4o-mini"),
     ],
 )
-def test_what_cannot_be_priced_costs_none(used: Usage, model: str | None) -> None:
+def test_what_cannot_be_priced_costs_none(used: Usage, model: str) -> None:
     """An unknown model or count leaves the cost unknown, never 0."""
     cost = price(used, operation="chat", provider="openai", model=model, at_us=NOW_US)
     assert cost == Cost(None, "none", None)
@@ -121,3 +133,66 @@ def test_half_a_nano_dollar_is_rounded_to_even() -> None:
     used = usage(input_tokens=1, cache_read_input_tokens=1, output_tokens=0)
     cost = price(used, operation="chat", provider="openai", model="gpt-4.1-nano", at_us=NOW_US)
     assert cost.nanousd == 25
+
+
+def test_tier_that_nobody_lists_has_no_cost() -> None:
+    """Whatever it costs, it is not the standard price; the standard tiers by any name are."""
+    used = usage(input_tokens=10, output_tokens=10)
+    found = {
+        tier: price(
+            used,
+            operation="chat",
+            provider="anthropic",
+            model="claude-sonnet-4-0",
+            at_us=NOW_US,
+            service_tier=tier,
+        ).nanousd
+        for tier in (None, "standard", "default", "STANDARD", "priority", "scale")
+    }
+    standard = 10 * 3000 + 10 * 15000
+    assert found == {
+        None: standard,
+        "standard": standard,
+        "default": standard,
+        "STANDARD": standard,
+        "priority": None,
+        "scale": None,
+    }
+
+
+def test_price_of_a_tier_has_an_id_of_its_own() -> None:
+    """gpt-5-mini at flex: half of 0.25 and 2 dollars; the record tells it from the standard."""
+    found = price(
+        usage(input_tokens=1000, output_tokens=100),
+        operation="chat",
+        provider="openai",
+        model="gpt-5-mini",
+        at_us=NOW_US,
+        service_tier="flex",
+    )
+    assert found.nanousd == 1000 * 125 + 100 * 1000
+    assert found.price_id is not None and found.price_id.endswith(":openai/gpt-5-mini:flex")
+
+
+def test_tier_that_is_asked_for_often_is_worked_out_once() -> None:
+    """The price of a tier is the same object each time, so that its rates are found again."""
+    subject = Subject("openai", "gpt-5-mini", NOW_US, "flex")
+    prices.rates_at(subject)
+    known = len(listed._RATES), len(listed._VARIANTS)
+    for _ in range(3):
+        assert prices.rates_at(subject) is prices.rates_at(subject)
+    assert (len(listed._RATES), len(listed._VARIANTS)) == known
+
+
+@pytest.mark.parametrize("model", ["claude-sonnet-4-0", "gpt-4o-mini"])
+def test_writes_for_an_hour_without_a_price(model: str) -> None:
+    """They cost more than others: where nobody says how much, the cost is unknown."""
+    used = Usage(
+        input_tokens=100,
+        cache_creation_input_tokens=100,
+        output_tokens=0,
+        detail={"cache_creation_1h_input_tokens": 40, "cache_creation_5m_input_tokens": 60},
+        source="provider",
+    )
+    found = price(used, operation="chat", provider=None, model=model, at_us=NOW_US)
+    assert found.nanousd == (60 * 3750 + 40 * 6000 if model == "claude-sonnet-4-0" else None)

@@ -6,6 +6,7 @@ each model call leaves one durable, priced, tagged record in SQL storage.
 """
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from structlog.typing import Processor, WrappedLogger
@@ -33,6 +34,7 @@ def open(
     mirror: WrappedLogger | None = None,
     durability: Durability = "process",
     spool_limit_bytes: int | None = None,
+    price_file: str | Path | None = None,
 ) -> "Trail":
     """
     Open a trail, making it at the first use.
@@ -60,6 +62,9 @@ def open(
             each process keeps on its disk, at least 4 MiB. By default
             `MODELTRAIL_SPOOL_LIMIT`, else 1 GiB. Beyond it texts are dropped,
             the oldest first, then calls; each drop is counted in the trail.
+        price_file: Prices of your own, in TOML: negotiated rates, discounts,
+            models that nobody lists. By default `MODELTRAIL_PRICES`, else the
+            published prices alone.
 
     Raises:
         ConfigurationError: An argument, an environment variable or the key
@@ -79,4 +84,5 @@ def open(
         mirror=mirror,
         durability=durability,
         spool_limit_bytes=spool_limit_bytes,
+        price_file=price_file,
     )

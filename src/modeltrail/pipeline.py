@@ -9,14 +9,12 @@ raise `structlog.DropEvent` to keep the record out of the trail.
 from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any
 
-import msgspec
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from modeltrail.capture import storable, without_secrets
-from modeltrail.prices import CACHED, Cost, price
+from modeltrail.prices import NO_BOOK, PriceBook, cost_of
 from modeltrail.problems import Problems
-from modeltrail.record import USAGE_COLUMNS, Usage
 
 EVENT = "model_call"
 # People stay out of log lines, even as references.
@@ -52,20 +50,23 @@ def capture(logger: WrappedLogger, name: str, event_dict: EventDict) -> EventDic
     return event_dict
 
 
-def add_cost(logger: WrappedLogger, name: str, event_dict: EventDict) -> EventDict:
+def cost_adder(book: PriceBook) -> Processor:
     """
-    Price the call, or take over what the framework said it cost.
+    Return what prices a call, or takes over what the framework said it cost.
+
+    Args:
+        book: Prices of the user's own.
     """
-    if event_dict.get("cost_nanousd") is not None:
+
+    def add_cost(logger: WrappedLogger, name: str, event_dict: EventDict) -> EventDict:
+        if event_dict.get("cost_nanousd") is None:
+            cost = cost_of(event_dict, book)
+            event_dict["cost_nanousd"] = cost.nanousd
+            event_dict["cost_source"] = cost.source
+            event_dict["price_id"] = cost.price_id
         return event_dict
-    cost = _cost_of(event_dict)
-    event_dict["cost_nanousd"] = cost.nanousd
-    event_dict["cost_source"] = cost.source
-    event_dict["price_id"] = cost.price_id
-    return event_dict
 
-
-DEFAULT_PROCESSORS: tuple[Processor, ...] = (scrub, capture, add_cost)
+    return add_cost
 
 
 class Pipeline:
@@ -77,6 +78,7 @@ class Pipeline:
 
     Args:
         mirror: A structlog logger that gets each record as a log line, too.
+        book: Prices of the user's own.
     """
 
     def __init__(
@@ -84,8 +86,10 @@ class Pipeline:
         processors: Iterable[Processor] = (),
         *,
         mirror: WrappedLogger | None = None,
+        book: PriceBook = NO_BOOK,
         problems: Problems,
     ) -> None:
+        self._own: tuple[Processor, ...] = (scrub, capture, cost_adder(book))
         self._processors = tuple(processors)
         self._mirror = mirror
         self._problems = problems
@@ -102,7 +106,7 @@ class Pipeline:
             The columns in a dict of their own.
         """
         event_dict: EventDict = {"event": EVENT, **columns, **more}
-        for processor in DEFAULT_PROCESSORS:
+        for processor in self._own:
             self._run_own(processor, event_dict)
         for processor in self._processors:
             try:
@@ -146,29 +150,3 @@ def _as_dict(event_dict: object) -> MutableMapping[str, Any]:
         # The last processor of an ordinary chain renders to text; here it must not.
         raise TypeError("a processor of a trail must return the event dict")
     return event_dict
-
-
-def _cost_of(event_dict: EventDict) -> Cost:
-    if event_dict.get("cache_hit"):
-        return CACHED
-    computed = price(
-        _usage_of(event_dict),
-        operation=event_dict["operation"],
-        provider=event_dict.get("provider"),
-        model=event_dict.get("response_model") or event_dict.get("request_model"),
-        at_us=event_dict["started_at_us"],
-    )
-    reported = event_dict.get("cost_reported_nanousd")
-    if computed.nanousd is None and reported is not None:
-        return Cost(reported, "reported")
-    return computed
-
-
-def _usage_of(event_dict: EventDict) -> Usage:
-    found = {name: event_dict[name] for name in USAGE_COLUMNS if name in event_dict}
-    detail = event_dict.get("usage_detail")
-    return Usage(
-        **found,
-        detail=msgspec.json.decode(detail) if detail else None,
-        source=event_dict.get("usage_source", "missing"),
-    )

@@ -6,6 +6,7 @@ import atexit
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
+from pathlib import Path
 from threading import RLock
 from time import monotonic
 from types import TracebackType
@@ -20,6 +21,7 @@ from modeltrail.errors import ConfigurationError, KeyMismatchError
 from modeltrail.experiment.assign import Assignment, Experiment
 from modeltrail.keys import Keys, load_keys
 from modeltrail.pipeline import Pipeline
+from modeltrail.prices import PriceBook
 from modeltrail.problems import Problems
 from modeltrail.record import CaptureMode, Durability, Frame, FrameKind
 from modeltrail.recorder import Recorder
@@ -90,13 +92,14 @@ class Trail:
         defaults: Mapping[str, Any],
         processors: Iterable[Processor],
         mirror: WrappedLogger | None,
+        book: PriceBook,
     ) -> None:
         self.store = store
         self._keys = keys
         self._settings = settings
         self._mirror = mirror
         self._problems = Problems()
-        self._pipeline = Pipeline(processors, mirror=mirror, problems=self._problems)
+        self._pipeline = Pipeline(processors, mirror=mirror, book=book, problems=self._problems)
         self.recorder = Recorder(
             self._refuse, keys, policy=policy, defaults=defaults, problems=self._problems
         )
@@ -360,6 +363,7 @@ def open_trail(
     mirror: WrappedLogger | None = None,
     durability: Durability = "process",
     spool_limit_bytes: int | None = None,
+    price_file: str | Path | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> Trail:
     """
@@ -372,6 +376,7 @@ def open_trail(
         )
     limit_bytes = _limit(spool_limit_bytes, environ)
     keys = load_keys(environ)
+    book = prices.read_book(price_file or environ.get("MODELTRAIL_PRICES"))
     prices.load()
     store = Store.open(url or environ.get("MODELTRAIL_URL") or DEFAULT_URL)
     with ExitStack() as on_failure:
@@ -385,6 +390,7 @@ def open_trail(
             defaults=tags or {},
             processors=processors,
             mirror=mirror,
+            book=book,
         )
         on_failure.pop_all()
     return trail

@@ -29,6 +29,11 @@ KINDS = {
     "cache_creation": "cache_creation_input_token_cost",
     "output": "output_cost_per_token",
 }
+# What is kept for an hour is told beside the writes that it is part of.
+HOUR_WRITES = "cache_creation_1h_input_tokens"
+HOUR_COST = "cache_creation_input_token_cost_above_1hr"
+# Tier -> the end of the map's names of its prices.
+TIERS = {"batch": "_batches", "flex": "_flex", "priority": "_priority"}
 # Kind -> the field of a record that counts it beside the whole input.
 FIELDS = {"cache_read": "cache_read_input_tokens", "cache_creation": "cache_creation_input_tokens"}
 # genai-prices' provider -> LiteLLM's, before a model in the map where it has that.
@@ -102,6 +107,20 @@ QUOTED = (
     ("openai", "gpt-5.6-sol", "2026-08-01", "5 0.5 6.25 30", SOL_BEFORE),
     ("openai", "gpt-5.6-sol", "2026-10-01", "4 0.4 5 20", SOL),
 )
+
+# Tiers that genai-prices 0.2.3 has no price of, by the start of the model; a call has none then.
+TIERLESS = (
+    ("text-embedding-3", ("batch",)),
+    ("gemini-3.5-flash", ("batch",)),
+    ("gemini-embedding", ("batch",)),
+    ("gemini", ("flex", "priority")),
+)
+TIER_DISAGREES = {
+    ("gemini-3.5-flash-lite", "batch"): (
+        "0.15 0.02 - 1.25",
+        "LiteLLM halves the price of cached input, genai-prices rounds it to cents",
+    )
+}
 
 # What is left out, since genai-prices says otherwise: provider, model, genai-prices' prices in
 # 0.2.3, None if it has none, why.
@@ -238,13 +257,13 @@ def key_of(provider, model):
     return next(each for each in keys if each in MAP)
 
 
-def mapped(provider, model, tier=None):
+def mapped(provider, model, above=None, suffix=""):
     """
     Prices of the map for a million tokens, and where they stand.
     """
     key = key_of(provider, model)
     entry = MAP[key]
-    suffix = f"_above_{tier}k_tokens" if tier else ""
+    suffix = f"_above_{above}k_tokens" if above else suffix
     found = {kind: entry.get(name + suffix) for kind, name in KINDS.items()}
     prices = {kind: written(price * 10**6) for kind, price in found.items() if price}
     page = f", which names {entry['source']}" if "source" in entry else ""
@@ -322,6 +341,45 @@ def current():
                 yield case(provider, model, TODAY, prices, source, tokens, reasons=reasons)
 
 
+def of_tiers():
+    """
+    The same models where another tier serves them, by the map.
+    """
+    for provider in ("openai", "anthropic", "google"):
+        for model in CURRENT[provider].split():
+            for tier, suffix in TIERS.items():
+                if f"input_cost_per_token{suffix}" in MAP[key_of(provider, model)]:
+                    prices, source = mapped(provider, model, suffix=suffix)
+                    tokens = counts(f"{provider} {model} {tier}", prices)
+                    of = case(provider, model, TODAY, prices, source, tokens)
+                    yield {**of, "service_tier": tier}
+
+
+def is_left_out(of):
+    """
+    Why a case of a tier is left out, with genai-prices' prices; None if it is not.
+    """
+    model, tier = of["model"], of["service_tier"]
+    if any(model.startswith(start) and tier in tiers for start, tiers in TIERLESS):
+        return "genai-prices has no price of this tier", None
+    theirs, reason = TIER_DISAGREES.get((model, tier), (None, None))
+    return reason and (reason, quoted(theirs))
+
+
+def for_an_hour():
+    """
+    Writes to a cache that keeps them for five minutes, and others for an hour.
+    """
+    for model in CURRENT["anthropic"].split():
+        prices, source = mapped("anthropic", model)
+        prices["hour_creation"] = written(MAP[key_of("anthropic", model)][HOUR_COST] * 10**6)
+        tokens = counts(f"{model} hour", prices)
+        of = case("anthropic", model, TODAY, prices, source, tokens)
+        of["usage"]["cache_creation_input_tokens"] += tokens["hour_creation"]
+        of["usage"]["detail"] = {HOUR_WRITES: tokens["hour_creation"]}
+        yield of
+
+
 def by_pages():
     """
     Prices that depend on the hour or the day.
@@ -348,6 +406,9 @@ def left_out():
             "genai_prices_usd_per_million_tokens": theirs and quoted(theirs),
             **case(provider, model, at, prices, source, counts(f"{model} {at}", prices)),
         }
+    for of in of_tiers():
+        if why := is_left_out(of):
+            yield {"reason": why[0], "genai_prices_usd_per_million_tokens": why[1], **of}
     for provider, model, figures, reason in UNDECIDED:
         yield {"reason": reason, "provider": provider, "model": model, "figures": figures}
 
@@ -356,7 +417,13 @@ def main():
     expected = {
         "made_by": "tests/oracle/make_prices.py",
         "versions": {"litellm": LITELLM.version, "genai-prices, of what is left out": "0.2.3"},
-        "cases": [*o3(), *current(), *by_pages()],
+        "cases": [
+            *o3(),
+            *current(),
+            *by_pages(),
+            *for_an_hour(),
+            *(of for of in of_tiers() if not is_left_out(of)),
+        ],
         "left_out": list(left_out()),
     }
     (HERE / "prices.json").write_text(json.dumps(expected, indent=1) + "\n")

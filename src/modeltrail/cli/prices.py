@@ -11,7 +11,7 @@ from modeltrail.cli.exits import FINDING, OK, command, tell
 from modeltrail.cli.output import write_json, write_rows, write_table
 from modeltrail.cli.trails import reading
 from modeltrail.ids import now_us
-from modeltrail.prices import price
+from modeltrail.prices import HOUR_WRITES, Subject, price, read_book
 from modeltrail.record import Operation, Usage
 from modeltrail.render.figures import UNKNOWN, count, moment, money, usd_from
 from modeltrail.render.layout import Column
@@ -33,6 +33,13 @@ COLUMNS = (
     Column("INPUT TOKENS"),
     Column("OUTPUT TOKENS"),
 )
+
+PriceFile = Annotated[
+    str | None,
+    typer.Option(
+        "--prices", metavar="FILE", envvar="MODELTRAIL_PRICES", help="Prices of your own, in TOML."
+    ),
+]
 
 
 @prices.command()
@@ -57,7 +64,14 @@ def quote(
     cache_write_tokens: Annotated[
         int | None, typer.Option(min=0, help="Input tokens that are written to a cache.")
     ] = None,
+    cache_write_1h_tokens: Annotated[
+        int | None, typer.Option(min=0, help="Those of them that are kept for an hour.")
+    ] = None,
     operation: Annotated[Operation, typer.Option(help="What is asked of it.")] = "chat",
+    service_tier: Annotated[
+        str | None, typer.Option(help="The tier that serves it, such as flex, priority or batch.")
+    ] = None,
+    price_file: PriceFile = None,
     format: options.PageFormatOption = "table",
 ) -> int:
     """
@@ -72,15 +86,18 @@ def quote(
         output_tokens=output_tokens,
         cache_read_input_tokens=cache_read_tokens,
         cache_creation_input_tokens=cache_write_tokens,
+        detail={HOUR_WRITES: cache_write_1h_tokens} if cache_write_1h_tokens else None,
         source="provider",
     )
     asked_us = now if at_us is None else at_us
-    cost = price(usage, operation=operation, provider=provider, model=model, at_us=asked_us)
+    subject = Subject(provider, model, asked_us, service_tier)
+    cost = price(usage, subject, operation=operation, book=read_book(price_file))
     if format == "json":
         write_json(
             QUOTE,
             provider=provider,
             model=model,
+            service_tier=service_tier,
             at_us=asked_us,
             cost_nanousd=cost.nanousd,
             cost_usd=None if cost.nanousd is None else usd_from(cost.nanousd),
@@ -92,7 +109,8 @@ def quote(
     if cost.nanousd is not None:
         return OK
     of = f" of {provider}" if provider else ""
-    tell(f"no price is known for {model}{of} and these tokens")
+    at_tier = f" at {service_tier}" if service_tier else ""
+    tell(f"no price is known for {model}{of}{at_tier} and these tokens")
     return FINDING
 
 

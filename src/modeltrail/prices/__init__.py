@@ -1,0 +1,25 @@
+"""
+What a call cost: usage x model x the price at the call's time.
+
+A price of the user's own (`PriceBook`) wins over the published one.
+"""
+
+from modeltrail.prices.book import NO_BOOK, PriceBook, read_book
+from modeltrail.prices.columns import cost_of
+from modeltrail.prices.cost import HOUR_WRITES, Cost, Rates, Subject
+from modeltrail.prices.listed import rates_at
+from modeltrail.prices.quote import load, price
+
+__all__ = (
+    "HOUR_WRITES",
+    "NO_BOOK",
+    "Cost",
+    "PriceBook",
+    "Rates",
+    "Subject",
+    "cost_of",
+    "load",
+    "price",
+    "rates_at",
+    "read_book",
+)

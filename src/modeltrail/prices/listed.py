@@ -1,0 +1,174 @@
+"""
+The prices that providers publish, from the data bundled with genai-prices.
+
+It is imported when a trail is opened (some 0.4 s of CPU) and not before. Its
+general calculation takes some 200 us, so for prices that are plain rates per
+token the rates are worked out once per price and applied as exact decimals.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from modeltrail.prices.cost import HOUR_WRITES, MILLION, Rates, Subject, dollars, is_plain
+from modeltrail.record import Usage
+
+if TYPE_CHECKING:
+    from genai_prices.types import ModelInfo, ModelPrice
+
+# Words of providers for what is served at the standard price.
+STANDARD_TIERS = frozenset({"default", "standard", "auto", "on_demand"})
+# A tier -> what the price data calls it; others go by their own word.
+TIERS: Mapping[str, Mapping[str, str]] = {"batch": {"processing": "batch"}}
+
+
+class Listed(NamedTuple):
+    """
+    What a call costs by the published price.
+    """
+
+    dollars: Decimal
+    price_id: str
+
+
+def find(usage: Usage, subject: Subject) -> Listed | None:
+    """
+    Price usage that is complete; None if the price or the tier is not known.
+    """
+    found = _priced(subject)
+    if found is None:
+        return None
+    model_price, price_id = found
+    rates = _rates(model_price) if is_plain(usage) else None
+    amount = dollars(usage, rates) if rates else _general(usage, model_price)
+    return None if amount is None else Listed(amount, price_id)
+
+
+def rates_at(subject: Subject) -> Rates | None:
+    """
+    Return the published rates of a model; None if it is unknown or billed in another way.
+    """
+    found = _priced(subject)
+    return None if found is None else _rates(found[0])
+
+
+def _priced(subject: Subject) -> "tuple[ModelPrice, str] | None":
+    known = _find(subject.provider, subject.model)
+    if known is None:
+        return None
+    info, price_id = known
+    at = datetime.fromtimestamp(subject.at_us / MILLION, UTC)
+    tier = (subject.service_tier or "default").lower()
+    if tier in STANDARD_TIERS:
+        return info.get_prices(at), price_id
+    variant = _variant(info, at, TIERS.get(tier, {"service_tier": tier}))
+    # Whatever an unknown tier costs, it is not the standard price.
+    return None if variant is None else (variant, f"{price_id}:{tier}")
+
+
+# By the identities of a standard price and what changes it there; the values hold both.
+_VARIANTS: "dict[tuple[int, ...], tuple[list[Any], ModelPrice]]" = {}
+
+
+def _variant(info: "ModelInfo", at: datetime, when: Mapping[str, str]) -> "ModelPrice | None":
+    """
+    Return the price of a tier, None if none is known; the same object each time.
+    """
+    changes = [
+        each
+        for each in info.price_variants or ()
+        if each.when == when and (each.constraint is None or each.constraint.active(at))
+    ]
+    if not changes:
+        return None
+    parts = [info.get_prices(at), *changes]
+    key = tuple(map(id, parts))
+    if key not in _VARIANTS:
+        _VARIANTS[key] = (parts, info.get_prices(at, dict(when)))
+    return _VARIANTS[key][1]
+
+
+@lru_cache(maxsize=1024)
+def _find(provider: str | None, model: str) -> "tuple[ModelInfo, str] | None":
+    """
+    Return what is known of a model, and the id of its price.
+    """
+    from genai_prices import __version__, data_snapshot
+
+    try:
+        snapshot = data_snapshot.get_snapshot()
+        company, info = snapshot.find_provider_model(model, None, provider, None)
+    except LookupError:
+        return None
+    by = "" if provider else ":by-model-name"
+    return info, f"genai-prices:{__version__}:{company.id}/{info.id}{by}"
+
+
+# Keyed by identity, since a price cannot be hashed; the value holds the price
+# so that its identity is not given to another one.
+_RATES: "dict[int, tuple[ModelPrice, Rates | None]]" = {}
+
+
+def _rates(model_price: "ModelPrice") -> Rates | None:
+    """
+    Return the rates of a price, None if it is not just rates per token.
+    """
+    known = _RATES.get(id(model_price))
+    if known is None:
+        known = _RATES[id(model_price)] = (model_price, _read_rates(model_price))
+    return known[1]
+
+
+def _read_rates(model_price: "ModelPrice") -> Rates | None:
+    plain = {"input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok"}
+    prices = {name: value for name, value in vars(model_price).items() if value is not None}
+    # Prices of other units (pictures, searches) do not touch calls that have none of them.
+    if any(not isinstance(prices[name], Decimal) for name in plain & prices.keys()):
+        return None
+    if "requests_kcount" in prices or "output_reasoning_mtok" in prices:
+        return None
+
+    def per_token(**counts: int) -> Decimal:
+        return model_price.calc_price(_general_usage(**counts))["total_price"] / MILLION
+
+    return Rates(
+        uncached_input=per_token(input_tokens=MILLION),
+        cache_read=per_token(input_tokens=MILLION, cache_read_tokens=MILLION),
+        cache_creation=per_token(input_tokens=MILLION, cache_write_tokens=MILLION),
+        hour_creation=_hour_rate(prices.get("cache_write_1h_mtok")),
+        output=per_token(output_tokens=MILLION),
+    )
+
+
+def _hour_rate(per_million: object) -> Decimal | None:
+    return per_million / MILLION if isinstance(per_million, Decimal) else None
+
+
+def _general(usage: Usage, model_price: "ModelPrice") -> Decimal | None:
+    detail = usage.detail or {}
+    hour = detail.get(HOUR_WRITES)
+    if hour and model_price.cache_write_1h_mtok is None:
+        return None  # its price is another one than that of the writes kept for 5 minutes
+    counts = {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cache_read_tokens": usage.cache_read_input_tokens,
+        "cache_write_tokens": usage.cache_creation_input_tokens,
+        "cache_write_1h_tokens": hour,
+        "output_reasoning_tokens": usage.reasoning_output_tokens,
+        "input_audio_tokens": detail.get("input_audio_tokens"),
+        "output_audio_tokens": detail.get("output_audio_tokens"),
+    }
+    reported = {name: count for name, count in counts.items() if count is not None}
+    try:
+        return model_price.calc_price(_general_usage(**reported))["total_price"]
+    except ValueError:
+        return None  # the figures do not add up: better no price than a wrong one
+
+
+def _general_usage(**counts: int):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    from genai_prices import Usage as GeneralUsage
+
+    return GeneralUsage(**counts)

@@ -1,0 +1,39 @@
+"""
+The price of a call, one's own before the published one.
+"""
+
+from modeltrail.prices import listed
+from modeltrail.prices.book import NO_BOOK, PriceBook
+from modeltrail.prices.cost import UNPRICED, Cost, Subject, is_complete, nano
+from modeltrail.record import Operation, Usage
+
+
+def load() -> None:
+    """
+    Load the published prices, on the thread that opens a trail.
+
+    Not on the writer's: genai-prices imports an HTTP client, and a library
+    that looks for that client in `sys.modules` while it is half imported, as
+    openai does at every request, would fail in the application's own call.
+    """
+    # Pricing anything at all imports the rest of it.
+    one = Usage(input_tokens=1, output_tokens=1, source="provider")
+    price(one, Subject("openai", "gpt-4o-mini", 0), operation="chat")
+
+
+def price(
+    usage: Usage, subject: Subject, *, operation: Operation, book: PriceBook = NO_BOOK
+) -> Cost:
+    """
+    Price a call by its usage, at the price of its time.
+
+    Returns:
+        The cost, rounded half-even to a nano-dollar. An unknown model or
+        tier, or usage that leaves a billed count open, costs None: never 0.
+    """
+    if not is_complete(usage, operation):
+        return UNPRICED
+    if (own := book.find(subject)) is not None:
+        return own.cost(usage, subject)
+    found = listed.find(usage, subject)
+    return UNPRICED if found is None else Cost(nano(found.dollars), "genai-prices", found.price_id)
