@@ -63,6 +63,26 @@ def test_usage_is_read_here() -> None:
     assert "usage" not in found
 
 
+def test_usage_that_contradicts_itself_is_counted() -> None:
+    """What does not add up is kept as it was told, marked, and counted as a problem."""
+    problems = Problems()
+    found = columns(
+        problems, usage={"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 10}
+    )
+    assert (found["input_tokens"], found["usage_source"]) == (7, "partial")
+    assert problems.counts() == {"usage-contradictory": 1}
+
+
+def test_usage_without_an_input_is_no_contradiction() -> None:
+    """A gateway that does not know the input is not at odds with itself."""
+    problems = Problems()
+    assert (
+        columns(problems, usage={"input_tokens": 0, "output_tokens": 2})["usage_source"]
+        == "partial"
+    )
+    assert problems.counts() == {}
+
+
 def test_source_that_was_told_stays() -> None:
     """An integration that knows better than the report says so."""
     usage = {"prompt_tokens": 7, "completion_tokens": 2}

@@ -6,6 +6,7 @@ import asyncio
 import os
 import uuid
 from datetime import datetime, tzinfo
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -48,6 +49,30 @@ def test_call_is_a_start_and_an_end(recorder: Recorder, frames: Frames) -> None:
         (FrameKind.END, call.id),
     ]
     assert recorder.open_calls == 0
+
+
+def test_call_is_awaited_until_its_end_is_written() -> None:
+    """Who waits for an end finds it where it belongs, even while another thread writes it."""
+    written, writing, go_on = [], Event(), Event()
+
+    def sink(frame: Frame) -> None:
+        if frame.kind is FrameKind.END:
+            writing.set()
+            assert go_on.wait(30)
+        written.append(frame.kind)
+
+    recorder = Recorder(sink, KEYS, policy=CapturePolicy("digest"))
+    call = recorder.start(request())
+    assert recorder.awaits(call)
+    thread = Thread(target=call.stop, args=(response(),))
+    thread.start()
+    assert writing.wait(30)
+    assert recorder.open_calls == 0
+    assert recorder.awaits(call)
+    go_on.set()
+    thread.join(30)
+    assert not recorder.awaits(call)
+    assert written == [FrameKind.START, FrameKind.END]
 
 
 def test_same_run_announced_twice_is_one_call(recorder: Recorder, frames: Frames) -> None:

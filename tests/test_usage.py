@@ -2,11 +2,18 @@
 Usage in the dialects of providers and frameworks.
 """
 
+from decimal import Decimal
+from typing import Any
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeltrail.record import Usage
+from modeltrail.prices import Subject
+from modeltrail.prices.book import OwnPrice
+from modeltrail.record import USAGE_COLUMNS, Usage
 from modeltrail.usage import is_consistent, known_counts, read_usage
+from modeltrail.usage.dialects import DIALECTS
 
 
 def test_openai_dialect() -> None:
@@ -135,6 +142,173 @@ def test_gemini_dialect() -> None:
     assert read_usage(reported) == read_usage(known_counts(reported)) == expected
 
 
+def test_openai_cache_writes() -> None:
+    """OpenAI tells writes to its cache within the prompt, in both of its interfaces."""
+    expected = Usage(
+        input_tokens=100,
+        output_tokens=5,
+        cache_read_input_tokens=30,
+        cache_creation_input_tokens=50,
+        source="provider",
+    )
+    details = {"cached_tokens": 30, "cache_write_tokens": 50}
+    chat = {"prompt_tokens": 100, "completion_tokens": 5, "prompt_tokens_details": details}
+    responses = {"input_tokens": 100, "output_tokens": 5, "input_tokens_details": details}
+    for reported in (chat, responses):
+        reported |= {"total_tokens": 105}
+        assert read_usage(known_counts(reported)) == expected
+
+
+# Two reports of xAI's chat completions as others have published them; what the first was billed
+# is 232,856,000 ticks of a ten-billionth of a dollar: vercel/ai#12425, Wei-Shaw/sub2api#5771.
+@pytest.mark.parametrize(
+    ("prompt", "completion", "reasoning", "total"), [(10120, 1499, 2809, 14428), (12, 1, 386, 399)]
+)
+def test_xai_dialect(prompt: int, completion: int, reasoning: int, total: int) -> None:
+    """xAI tells reasoning apart from the completion, which its total gives away."""
+    reported = {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": total,
+        "completion_tokens_details": {"reasoning_tokens": reasoning},
+    }
+    through_langchain = {
+        "input_tokens": prompt,
+        "output_tokens": completion,
+        "total_tokens": total,
+        "output_token_details": {"reasoning": reasoning},
+    }
+    expected = Usage(
+        input_tokens=prompt,
+        output_tokens=completion + reasoning,
+        reasoning_output_tokens=reasoning,
+        source="provider",
+    )
+    for each in (reported, through_langchain):
+        assert read_usage(each) == read_usage(known_counts(each)) == expected
+
+
+def test_cost_of_xai_reasoning_is_what_was_billed() -> None:
+    """grok-4.20 at 1.25 dollars a million in, 0.20 cached and 2.50 out: $0.0232856."""
+    used = read_usage(
+        {
+            "prompt_tokens": 10120,
+            "completion_tokens": 1499,
+            "total_tokens": 14428,
+            "prompt_tokens_details": {"cached_tokens": 128},
+            "completion_tokens_details": {"reasoning_tokens": 2809},
+        }
+    )
+    rates = OwnPrice(
+        model="*", input=Decimal("1.25"), cache_read=Decimal("0.2"), output=Decimal("2.5")
+    )
+    cost = rates.cost(used, Subject("x-ai", "grok-4.20", 0))
+    assert cost.nanousd == 23_285_600
+
+
+def test_deepseek_dialect() -> None:
+    """DeepSeek tells hits and misses of its cache, which come to the prompt."""
+    reported = {
+        "prompt_tokens": 100,
+        "prompt_cache_hit_tokens": 64,
+        "prompt_cache_miss_tokens": 36,
+        "completion_tokens": 10,
+        "total_tokens": 110,
+    }
+    expected = Usage(
+        input_tokens=100, output_tokens=10, cache_read_input_tokens=64, source="provider"
+    )
+    assert read_usage(reported) == read_usage(known_counts(reported)) == expected
+
+
+def test_cohere_dialect() -> None:
+    """Cohere bills fewer tokens than its model saw."""
+    reported = {
+        "billed_units": {"input_tokens": 5, "output_tokens": 418},
+        "tokens": {"input_tokens": 71, "output_tokens": 418},
+        "cached_tokens": 0,
+    }
+    expected = Usage(
+        input_tokens=5, output_tokens=418, cache_read_input_tokens=0, source="provider"
+    )
+    assert read_usage(reported) == read_usage(known_counts(reported)) == expected
+
+
+def test_ollama_dialect() -> None:
+    """Ollama counts what it evaluated, beside durations in nanoseconds."""
+    reported = {"prompt_eval_count": 26, "eval_count": 298, "eval_duration": 4_799_921_000}
+    expected = Usage(input_tokens=26, output_tokens=298, source="provider")
+    assert read_usage(reported) == read_usage(known_counts(reported)) == expected
+
+
+def test_gemini_as_it_is_sent() -> None:
+    """The REST interface writes the same figures in another way."""
+    reported = {
+        "promptTokenCount": 100,
+        "candidatesTokenCount": 20,
+        "thoughtsTokenCount": 30,
+        "totalTokenCount": 150,
+    }
+    expected = Usage(
+        input_tokens=100, output_tokens=50, reasoning_output_tokens=30, source="provider"
+    )
+    assert read_usage(reported) == read_usage(known_counts(reported)) == expected
+
+
+@pytest.mark.parametrize("tier", ["flex", "priority"])
+def test_langchain_at_another_tier(tier: str) -> None:
+    """LangChain gives the parts of a call at another tier names of their own."""
+    reported = {
+        "input_tokens": 1000,
+        "output_tokens": 70,
+        "total_tokens": 1070,
+        "input_token_details": {f"{tier}_cache_read": 100, tier: 900},
+        "output_token_details": {f"{tier}_reasoning": 20, tier: 50},
+    }
+    expected = Usage(
+        input_tokens=1000,
+        output_tokens=70,
+        cache_read_input_tokens=100,
+        reasoning_output_tokens=20,
+        source="provider",
+    )
+    assert read_usage(reported) == read_usage(known_counts(reported)) == expected
+
+
+def test_litellm_tells_how_long_writes_are_kept() -> None:
+    """LiteLLM has Anthropic's lifetimes within the details of the prompt."""
+    reported = {
+        "prompt_tokens": 1000,
+        "completion_tokens": 70,
+        "total_tokens": 1070,
+        "prompt_tokens_details": {
+            "cached_tokens": 100,
+            "cache_creation_tokens": 250,
+            "cache_creation_token_details": {
+                "ephemeral_5m_input_tokens": 50,
+                "ephemeral_1h_input_tokens": 200,
+            },
+        },
+    }
+    usage = read_usage(known_counts(reported))
+    assert usage.cache_creation_input_tokens == 250
+    assert usage.detail == {
+        "cache_creation_5m_input_tokens": 50,
+        "cache_creation_1h_input_tokens": 200,
+    }
+
+
+@pytest.mark.parametrize("names", [("prompt", "completion"), ("input", "output")])
+def test_total_that_is_another_one_is_marked_not_mended(names: tuple[str, str]) -> None:
+    """Tokens that no figure tells of are billed all the same: the usage is partial."""
+    given, told = names
+    reported = {f"{given}_tokens": 10, f"{told}_tokens": 5, "total_tokens": 25}
+    usage = read_usage(reported)
+    assert (usage.source, usage.input_tokens, usage.output_tokens) == ("partial", 10, 5)
+    assert read_usage(reported | {"total_tokens": 15}).source == "provider"
+    assert read_usage(reported | {"total_tokens": 0}).source == "provider"
+
+
 def test_all_input_from_the_cache() -> None:
     """An input that was read from the cache as a whole is known, though what is beside it is 0."""
     usage = read_usage({"input_tokens": 0, "output_tokens": 1, "cache_read_input_tokens": 9})
@@ -168,21 +342,55 @@ def test_flags_negatives_and_texts_are_no_counts() -> None:
     assert read_usage({"prompt_tokens": 3, "completion_tokens": -5}).output_tokens is None
 
 
-counts = st.none() | st.integers(0, 10**6)
+# Any figure, at any place that a dialect knows, or nonsense.
+LEAVES = st.none() | st.booleans() | st.integers(-5, 10**6) | st.sampled_from(["", "5"])
 
 
-@given(counts, counts, counts)
-def test_provider_usage_is_consistent(
-    total: int | None, cached: int | None, out: int | None
-) -> None:
-    """Whatever is called the provider's is consistent."""
-    usage = read_usage(
-        {
-            "prompt_tokens": total,
-            "completion_tokens": out,
-            "prompt_tokens_details": {"cached_tokens": cached},
-        }
-    )
-    assert is_consistent(usage) or usage.source == "partial"
-    if total is None:
-        assert usage == Usage(source="missing")
+@st.composite
+def reports(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw a report of some dialect, with any figures."""
+    dialect = draw(st.sampled_from(DIALECTS))
+    report: dict[str, Any] = {}
+    for path in dialect.paths():
+        *parts, last = path.split(".")
+        branch = report
+        for part in parts:
+            branch = branch.setdefault(part, {})
+        if draw(st.booleans()):
+            branch[last] = draw(LEAVES)
+    return report
+
+
+@given(reports())
+def test_provider_usage_is_consistent(report: dict[str, Any]) -> None:
+    """Whatever is called the provider's adds up; what is only kept for later is read as well."""
+    usage = read_usage(report)
+    assert read_usage(known_counts(report)) == usage
+    if usage.source != "provider":
+        return
+    assert usage.input_tokens is not None and usage.input_tokens > 0
+    assert is_consistent(usage)
+    totals = [report.get(name) for name in ("total_tokens", "total_token_count", "totalTokenCount")]
+    for total in totals:
+        if type(total) is int and total > 0:
+            assert total == usage.input_tokens + (usage.output_tokens or 0)
+
+
+@given(reports())
+def test_figures_are_never_made_up(report: dict[str, Any]) -> None:
+    """Each figure is one that was reported, or a sum of such."""
+    usage = read_usage(report)
+    leaves = [0]
+
+    def gather(branch: dict[str, Any]) -> None:
+        for value in branch.values():
+            if isinstance(value, dict):
+                gather(value)
+            elif type(value) is int and value > 0:
+                leaves.append(value)
+
+    gather(report)
+    figures = [getattr(usage, name) for name in USAGE_COLUMNS]
+    assert all(figure is None or figure <= sum(leaves) for figure in figures)
+    if usage.detail:
+        assert set(usage.detail.values()) <= set(leaves)

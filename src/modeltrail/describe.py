@@ -41,7 +41,7 @@ def columns_of(frame: Frame, keys: Keys, note: Note) -> dict[str, Any]:
     if tags := columns.pop("tags", None):
         _add_tags(columns, tags, note)
     if reported := columns.pop("usage", None):
-        _add_usage(columns, reported)
+        _add_usage(columns, reported, note)
     if frame.texts:
         columns.update(_late_facts(frame.texts, keys))
     return columns
@@ -64,8 +64,10 @@ def _add_tags(columns: dict[str, Any], tags: Mapping[str, Any], note: Note) -> N
         columns["tags"] = _json(free).decode()
 
 
-def _add_usage(columns: dict[str, Any], reported: object) -> None:
+def _add_usage(columns: dict[str, Any], reported: object, note: Note) -> None:
     usage = read_usage(reported)
+    if usage.source == "partial" and usage.input_tokens is not None:
+        note("usage-contradictory")
     for name in USAGE_COLUMNS:
         if (figure := getattr(usage, name)) is not None:
             columns[name] = figure

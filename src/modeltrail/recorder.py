@@ -92,6 +92,8 @@ class Recorder:
         # Calls that are part of an open one.
         self._inner: dict[Key, Invocation] = {}
         self._shared: dict[Callable[[Recorder], Any], Any] = {}
+        # By id, calls whose ends are being written.
+        self._ending: set[str] = set()
         # Starts that could not be written: their ends say it all.
         self._unwritten: dict[str, Frame] = {}
 
@@ -126,6 +128,14 @@ class Recorder:
         key = (framework, run_id)
         call = self._open.get(key)
         return self._inner.get(key) if call is None and self._inner else call
+
+    def awaits(self, call: Invocation) -> bool:
+        """
+        Tell whether the end of a call is still to be written, here: after a fork, no end of one
+        that began before.
+        """
+        # In this order: what ends meanwhile is in the second before it leaves the first.
+        return self.find(*call.key) is call or call.id in self._ending
 
     @property
     def open_calls(self) -> int:
@@ -194,6 +204,7 @@ class Recorder:
         """
         self._open.clear()
         self._inner.clear()
+        self._ending.clear()
         self._unwritten.clear()
 
     def ref(self, value: object) -> str:
@@ -238,12 +249,16 @@ class Recorder:
         """
         if self._open.get(call.key) is not call:
             return
-        del self._open[call.key]
-        told, facts, texts = self._teller.end(ending, call.capture_mode)
-        frame = Frame(END, call.id, call.started_at_us, told, facts, texts)
-        if self._unwritten and (start := self._unwritten.pop(call.id, None)):
-            frame = self._joined(start, frame)
-        self._send(frame)
+        self._ending.add(call.id)
+        try:
+            del self._open[call.key]
+            told, facts, texts = self._teller.end(ending, call.capture_mode)
+            frame = Frame(END, call.id, call.started_at_us, told, facts, texts)
+            if self._unwritten and (start := self._unwritten.pop(call.id, None)):
+                frame = self._joined(start, frame)
+            self._send(frame)
+        finally:
+            self._ending.discard(call.id)
 
     def amend(self, call: Invocation, columns: Mapping[str, Any]) -> None:
         """

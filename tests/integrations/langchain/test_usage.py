@@ -19,7 +19,8 @@ from modeltrail.testing import Answer, CapturedTrail, LocalProvider, capture_rec
 from tests.integrations.langchain.clients import CLIENTS, KEY, anthropic_model, openai_model
 
 # Anthropic's public prices of claude-sonnet-4-5: nano-dollars for one token.
-INPUT, CACHE_WRITE_5M, CACHE_READ, OUTPUT = 3_000, 3_750, 300, 15_000
+INPUT, CACHE_READ, OUTPUT = 3_000, 300, 15_000
+CACHE_WRITE_5M, CACHE_WRITE_1H = 3_750, 6_000
 
 each_client = pytest.mark.parametrize("client", CLIENTS)
 
@@ -83,7 +84,7 @@ def test_29_cached_tokens_are_part_of_the_input(
 def test_30_cache_writes_are_added_up_and_kept_apart(
     handler: TrailCallbackHandler, captured: CapturedTrail, provider: LocalProvider
 ) -> None:
-    """Writes kept for 5 minutes and for an hour are one sum and two figures, without a price."""
+    """Writes kept for 5 minutes and for an hour are one sum and two figures, each at its price."""
     provider.script(
         Answer(
             input_tokens=100,
@@ -100,7 +101,8 @@ def test_30_cache_writes_are_added_up_and_kept_apart(
         "cache_creation_5m_input_tokens": 10,
         "cache_creation_1h_input_tokens": 30,
     }
-    assert (record.cost_nanousd, record.cost_source) == (None, "none")
+    written = 10 * CACHE_WRITE_5M + 30 * CACHE_WRITE_1H
+    assert record.cost_nanousd == 40 * INPUT + written + 20 * CACHE_READ + 7 * OUTPUT
     assert provider.count() == 1
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from drivers.llama_index import asked, make_llm
+from llama_index.core.base.llms.types import CacheControl, CachePoint, ChatMessage, TextBlock
 from scenarios import PROMPT, TEXT
 
 from modeltrail.record import USAGE_COLUMNS
@@ -167,6 +168,35 @@ def test_19_cache_writes_of_anthropic(
     assert record.cache_creation_input_tokens == 40
     # A stream tells the sum alone.
     assert (record.usage_detail is None) is streamed
+
+
+FOR_HOUR = CacheControl(type="ephemeral", ttl="1h")
+
+
+@both_ways
+@pytest.mark.parametrize(
+    "message",
+    [
+        ChatMessage(blocks=[TextBlock(text="hi"), CachePoint(cache_control=FOR_HOUR)]),
+        ChatMessage("hi", additional_kwargs={"cache_control": FOR_HOUR.model_dump()}),
+    ],
+    ids=["block", "message"],
+)
+def test_19_streams_lose_how_long_writes_are_kept(
+    records: CapturedTrail, provider: LocalProvider, message: ChatMessage, streamed: bool
+) -> None:
+    """Where an hour was asked for and a stream tells but one sum, the price is not known."""
+    written = {"cache_write_5m_tokens": 10, "cache_write_1h_tokens": 30}
+    provider.script(Answer(input_tokens=100, cached_tokens=20, **written))
+    llm = CLIENTS["anthropic"](provider)
+    _ = list(llm.stream_chat([message])) if streamed else llm.chat([message])
+    record = only(records)
+    assert (record.input_tokens, record.cache_creation_input_tokens) == (100, 40)
+    # 40 at 3 dollars a million, 10 at 3.75, 30 at 6, 20 at 0.30, and 7 out at 15.
+    cost = 40 * 3_000 + 10 * 3_750 + 30 * 6_000 + 20 * 300 + 7 * 15_000
+    assert (record.usage_source, record.cost_nanousd) == (
+        ("partial", None) if streamed else ("provider", cost)
+    )
 
 
 @both_ways

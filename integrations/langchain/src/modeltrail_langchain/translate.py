@@ -232,6 +232,9 @@ def _facts(result: LLMResult, messages: Sequence[BaseMessage]) -> dict[str, Any]
     facts = _facts_in(told)
     if result.llm_output:
         facts |= _facts_in(result.llm_output)
+    # Anthropic's tier stands in its usage.
+    if isinstance(usage := (result.llm_output or told).get("usage"), Mapping):
+        facts |= _facts_in(usage)
     if told.get("model_provider") in ECHOES:
         facts.pop("response_model", None)
     if cost := told.get("response_cost"):  # LiteLLM says 0.0 where it does not know

@@ -115,7 +115,7 @@ class OpenCalls:
         return any(
             (each.thread is here or not each.thread.is_alive())
             and (streams or not each.is_streamed)
-            and self._is_open(each.call)
+            and self.recorder.awaits(each.call)
             for each in list(self._begun.values())
             if each.thread is not None
         )
@@ -127,13 +127,9 @@ class OpenCalls:
         return {
             loop
             for each in list(self._begun.values())
-            if each.loop is not None and self._is_open(each.call)
+            if each.loop is not None and self.recorder.awaits(each.call)
             if (loop := each.loop()) is not None
         }
-
-    def _is_open(self, call: Invocation) -> bool:
-        # One that began before a fork has no end here, and is not open, either.
-        return self.recorder.find(*call.key) is call
 
     def _unique(self, request: Request) -> Request:
         # An application may give its own id to several calls at once.
@@ -149,12 +145,13 @@ class OpenCalls:
         """
         End a call of which nothing more can be told; one that has ended stays as it is.
         """
-        begun = self._begun.pop(mark_id)
+        begun = self._begun[mark_id]
         task = None if begun.task is None else begun.task()
         if task is not None and (task.cancelled() or task.cancelling()):
             begun.call.cancel()
         else:
             begun.call.lose()
+        del self._begun[mark_id]  # not before: until it is written somebody may wait for it
 
 
 def running_loop() -> Loop | None:

@@ -25,13 +25,25 @@ class Answer:
         streamed: Whether it comes in pieces.
 
     Args:
+        caches_for_hour: Some of what is written to the provider's cache is
+            kept for an hour.
         columns: What is known of it beforehand.
     """
 
-    __slots__ = ("_columns", "_ends", "_pieces", "_reasons", "_refused", "_usage", "streamed")
+    __slots__ = (
+        "_caches_for_hour",
+        "_columns",
+        "_ends",
+        "_pieces",
+        "_reasons",
+        "_refused",
+        "_usage",
+        "streamed",
+    )
 
-    def __init__(self, **columns: Any) -> None:
+    def __init__(self, *, caches_for_hour: bool = False, **columns: Any) -> None:
         self.streamed = False
+        self._caches_for_hour = caches_for_hour
         self._columns = columns
         self._ends = False
         self._pieces: list[str] | None = None
@@ -100,10 +112,19 @@ class Answer:
             **self._columns,
             finish_reasons=[reason for _, reason in sorted(self._reasons.items())],
             usage=self._usage,
+            usage_source="partial" if self._is_in_doubt() else None,
             text=text,
             tool_calls=tool_calls,
             refusal=self._refused,
             streaming=self.streamed or None,
+        )
+
+    def _is_in_doubt(self) -> bool:
+        # Streams of Anthropic's lose how long what was written is kept: two prices, one count.
+        usage = self._usage or {}
+        is_told = usage.get("cache_creation") is not None
+        return (
+            self._caches_for_hour and bool(usage.get("cache_creation_input_tokens")) and not is_told
         )
 
     def _identify(self, raw: Any) -> None:

@@ -39,7 +39,7 @@ from modeltrail_llama_index.spans import (
     method_of,
     span_from,
 )
-from modeltrail_llama_index.translate import DIRECT, request_from
+from modeltrail_llama_index.translate import DIRECT, caches_for_hour, request_from
 
 # More than any application has at once; what is beyond it has lost its end.
 LIMIT = 100_000
@@ -130,7 +130,8 @@ class OpenCalls:
         self._mark(span)
         if self._is_part(span):
             return
-        call = Call(self.recorder.start(request_from(event, span, method)), Answer())
+        answer = Answer(caches_for_hour=caches_for_hour(event))
+        call = Call(self.recorder.start(request_from(event, span, method)), answer)
         if event.model_dict.get("class_name") not in DIRECT:
             # LiteLLM may make it, and tell of it once more.
             call.invocation.enclose()

@@ -16,7 +16,8 @@ IDENTITY: dict[str, Paths] = {
     "response_id": (("id",), ("response", "id")),
     "response_model": (("model",), ("response", "model")),
     "system_fingerprint": (("system_fingerprint",),),
-    "service_tier": (("service_tier",), ("response", "service_tier")),
+    # Anthropic's stands in its usage.
+    "service_tier": (("service_tier",), ("response", "service_tier"), ("usage", "service_tier")),
     "provider_request_id": (("_request_id",), ("ResponseMetadata", "RequestId")),
 }
 USAGES: Paths = (("usage",), ("response", "usage"), ("metadata", "usage"), ("usage_metadata",))

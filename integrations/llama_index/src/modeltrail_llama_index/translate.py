@@ -6,11 +6,11 @@ touched.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
-from llama_index.core.base.llms.types import ChatMessage, ContentBlock
+from llama_index.core.base.llms.types import CachePoint, ChatMessage, ContentBlock
 from llama_index.core.instrumentation.events.embedding import (
     EmbeddingStartEvent,
     SparseEmbeddingStartEvent,
@@ -55,6 +55,8 @@ DIRECT = frozenset(
         "openai_responses_llm",
     }
 )
+# Classes of models that keep parts of the input for as long as they are told to.
+CACHE_LIFETIMES = frozenset({"Anthropic_LLM"})
 PROMPT_ROLES = frozenset({"system", "developer"})
 # An agent's run, as workflows tag it; their other tags hold content.
 RUN_TAG = "llamaindex.run_id"
@@ -104,6 +106,28 @@ def request_from(
         prompt=asked.prompt,
         tags=tags_from_metadata(event.tags),
     )
+
+
+def caches_for_hour(event: Any) -> bool:
+    """
+    Tell whether the provider is asked to keep part of the input for an hour.
+
+    Args:
+        event: One of those that `READERS` names.
+    """
+    if type(event) is not LLMChatStartEvent:
+        return False
+    if event.model_dict.get("class_name") not in CACHE_LIFETIMES:
+        return False
+    return any(ttl == "1h" for message in event.messages for ttl in _lifetimes(message))
+
+
+def _lifetimes(message: ChatMessage) -> Iterator[Any]:
+    if isinstance(control := message.additional_kwargs.get("cache_control"), Mapping):
+        yield control.get("ttl")
+    for block in message.blocks:
+        if isinstance(block, CachePoint):
+            yield block.cache_control.ttl
 
 
 def _provider(described: Mapping[str, Any], model: Model | None) -> str | None:
