@@ -377,7 +377,7 @@ def open_trail(
     limit_bytes = _limit(spool_limit_bytes, environ)
     keys = load_keys(environ)
     book = prices.read_book(price_file or environ.get("MODELTRAIL_PRICES"))
-    prices.load()
+    prices.load(environ)
     store = Store.open(url or environ.get("MODELTRAIL_URL") or DEFAULT_URL)
     with ExitStack() as on_failure:
         on_failure.callback(store.close)

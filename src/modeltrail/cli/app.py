@@ -16,6 +16,7 @@ from modeltrail.cli.doctor import doctor
 from modeltrail.cli.exits import INTERRUPTED, OK, tell
 from modeltrail.cli.migrate import migrate
 from modeltrail.cli.prices import prices
+from modeltrail.cli.repricing import diff, recompute, refresh, show
 
 
 @runtime_checkable
@@ -42,6 +43,8 @@ app = typer.Typer(
 )
 app.add_typer(calls, name="calls", rich_help_panel=LOOK)
 app.command(rich_help_panel=LOOK)(cost)
+for each in (show, diff, recompute, refresh):
+    prices.command()(each)
 app.add_typer(prices, name="prices", rich_help_panel=LOOK)
 app.command(rich_help_panel=DECIDE)(compare)
 app.command(rich_help_panel=SET_UP)(doctor)

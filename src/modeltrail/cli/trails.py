@@ -1,5 +1,5 @@
 """
-The trail that a command reads: never made, never changed.
+The trail that a command works on: never made, and changed only where that is its purpose.
 """
 
 from collections.abc import Iterator
@@ -47,6 +47,22 @@ def reading(given: str | None) -> "Iterator[Store]":
     from modeltrail.storage import Store
 
     store = Store.open(url_of(given), create=False)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@contextmanager
+def amending(given: str | None) -> "Iterator[Store]":
+    """
+    Open a trail that is there, for reading and appending, and close it.
+    """
+    from modeltrail.storage import Store
+
+    with reading(given):
+        pass  # or it would be made
+    store = Store.open(url_of(given))
     try:
         yield store
     finally:

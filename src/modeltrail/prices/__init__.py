@@ -8,7 +8,7 @@ from modeltrail.prices.book import NO_BOOK, PriceBook, read_book
 from modeltrail.prices.columns import cost_of
 from modeltrail.prices.cost import HOUR_WRITES, Cost, Rates, Subject
 from modeltrail.prices.listed import rates_at
-from modeltrail.prices.quote import load, price
+from modeltrail.prices.quote import load, price, rates_of
 
 __all__ = (
     "HOUR_WRITES",
@@ -21,5 +21,6 @@ __all__ = (
     "load",
     "price",
     "rates_at",
+    "rates_of",
     "read_book",
 )

@@ -91,6 +91,15 @@ class OwnPrice(
             and fnmatchcase(subject.model.lower(), self.model.lower())
         )
 
+    def rates(self, subject: Subject) -> Rates | None:
+        """
+        Return its rates; None if it is a discount on none.
+        """
+        if self.discount_percent is None:
+            return self._own_rates()
+        published = listed.rates_at(subject)
+        return None if published is None else published.times(ONE - self.discount_percent / 100)
+
     def cost(self, usage: Usage, subject: Subject) -> Cost:
         """
         Price usage that is complete.
@@ -101,11 +110,11 @@ class OwnPrice(
     def _dollars(self, usage: Usage, subject: Subject) -> Decimal | None:
         if self.discount_percent is None:
             # Its rates say nothing of audio and pictures.
-            return dollars(usage, self._rates()) if is_plain(usage) else None
+            return dollars(usage, self._own_rates()) if is_plain(usage) else None
         found = listed.find(usage, subject)
         return None if found is None else found.dollars * (ONE - self.discount_percent / 100)
 
-    def _rates(self) -> Rates:
+    def _own_rates(self) -> Rates:
         assert self.input is not None
 
         def per_token(given: Decimal | None, otherwise: Decimal) -> Decimal:

@@ -67,6 +67,12 @@ class Rates(NamedTuple):
     hour_creation: Decimal | None
     output: Decimal | None
 
+    def times(self, factor: Decimal) -> "Rates":
+        """
+        Return all of them, so many times as high.
+        """
+        return Rates(*(None if rate is None else rate * factor for rate in self))  # type: ignore[arg-type]
+
 
 def is_complete(usage: Usage, operation: Operation) -> bool:
     """

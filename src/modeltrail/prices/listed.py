@@ -1,7 +1,7 @@
 """
-The prices that providers publish, from the data bundled with genai-prices.
+The prices that providers publish, in the form of genai-prices.
 
-It is imported when a trail is opened (some 0.4 s of CPU) and not before. Its
+That is imported when a trail is opened (some 0.4 s of CPU) and not before. Its
 general calculation takes some 200 us, so for prices that are plain rates per
 token the rates are worked out once per price and applied as exact decimals.
 """
@@ -12,6 +12,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from modeltrail.prices import data
 from modeltrail.prices.cost import HOUR_WRITES, MILLION, Rates, Subject, dollars, is_plain
 from modeltrail.record import Usage
 
@@ -37,11 +38,11 @@ def find(usage: Usage, subject: Subject) -> Listed | None:
     """
     Price usage that is complete; None if the price or the tier is not known.
     """
-    found = _priced(subject)
+    found = priced(subject)
     if found is None:
         return None
     model_price, price_id = found
-    rates = _rates(model_price) if is_plain(usage) else None
+    rates = plain_rates(model_price) if is_plain(usage) else None
     amount = dollars(usage, rates) if rates else _general(usage, model_price)
     return None if amount is None else Listed(amount, price_id)
 
@@ -50,12 +51,15 @@ def rates_at(subject: Subject) -> Rates | None:
     """
     Return the published rates of a model; None if it is unknown or billed in another way.
     """
-    found = _priced(subject)
-    return None if found is None else _rates(found[0])
+    found = priced(subject)
+    return None if found is None else plain_rates(found[0])
 
 
-def _priced(subject: Subject) -> "tuple[ModelPrice, str] | None":
-    known = _find(subject.provider, subject.model)
+def priced(subject: Subject) -> "tuple[ModelPrice, str] | None":
+    """
+    Return the price of a model and its id; None if the price or the tier is not known.
+    """
+    known = _find(data.in_force().name, subject.provider, subject.model)
     if known is None:
         return None
     info, price_id = known
@@ -91,19 +95,17 @@ def _variant(info: "ModelInfo", at: datetime, when: Mapping[str, str]) -> "Model
 
 
 @lru_cache(maxsize=1024)
-def _find(provider: str | None, model: str) -> "tuple[ModelInfo, str] | None":
+def _find(data_name: str, provider: str | None, model: str) -> "tuple[ModelInfo, str] | None":
     """
     Return what is known of a model, and the id of its price.
     """
-    from genai_prices import __version__, data_snapshot
-
     try:
-        snapshot = data_snapshot.get_snapshot()
-        company, info = snapshot.find_provider_model(model, None, provider, None)
+        found = data.in_force().snapshot.find_provider_model(model, None, provider, None)
     except LookupError:
         return None
+    company, info = found
     by = "" if provider else ":by-model-name"
-    return info, f"genai-prices:{__version__}:{company.id}/{info.id}{by}"
+    return info, f"genai-prices:{data_name}:{company.id}/{info.id}{by}"
 
 
 # Keyed by identity, since a price cannot be hashed; the value holds the price
@@ -111,7 +113,7 @@ def _find(provider: str | None, model: str) -> "tuple[ModelInfo, str] | None":
 _RATES: "dict[int, tuple[ModelPrice, Rates | None]]" = {}
 
 
-def _rates(model_price: "ModelPrice") -> Rates | None:
+def plain_rates(model_price: "ModelPrice") -> Rates | None:
     """
     Return the rates of a price, None if it is not just rates per token.
     """

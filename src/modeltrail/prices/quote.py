@@ -2,20 +2,27 @@
 The price of a call, one's own before the published one.
 """
 
-from modeltrail.prices import listed
+import os
+from collections.abc import Mapping
+
+from modeltrail.prices import data, listed
 from modeltrail.prices.book import NO_BOOK, PriceBook
-from modeltrail.prices.cost import UNPRICED, Cost, Subject, is_complete, nano
-from modeltrail.record import Operation, Usage
+from modeltrail.prices.cost import UNPRICED, Cost, Rates, Subject, is_complete, nano
+from modeltrail.record import CostSource, Operation, Usage
 
 
-def load() -> None:
+def load(environ: Mapping[str, str] = os.environ) -> None:
     """
     Load the published prices, on the thread that opens a trail.
 
     Not on the writer's: genai-prices imports an HTTP client, and a library
     that looks for that client in `sys.modules` while it is half imported, as
     openai does at every request, would fail in the application's own call.
+
+    Raises:
+        ConfigurationError: The file of newer prices is damaged.
     """
+    data.use(environ)
     # Pricing anything at all imports the rest of it.
     one = Usage(input_tokens=1, output_tokens=1, source="provider")
     price(one, Subject("openai", "gpt-4o-mini", 0), operation="chat")
@@ -37,3 +44,18 @@ def price(
         return own.cost(usage, subject)
     found = listed.find(usage, subject)
     return UNPRICED if found is None else Cost(nano(found.dollars), "genai-prices", found.price_id)
+
+
+def rates_of(subject: Subject, book: PriceBook = NO_BOOK) -> tuple[Rates, CostSource, str] | None:
+    """
+    Return the rates of a model, where they come from, and the id of the price.
+
+    Returns:
+        None if it has no price, or one that is not a rate per kind of token.
+    """
+    if (own := book.find(subject)) is not None:
+        rates = own.rates(subject)
+        return None if rates is None else (rates, "custom", own.price_id)
+    found = listed.priced(subject)
+    rates = found and listed.plain_rates(found[0])
+    return None if not (found and rates) else (rates, "genai-prices", found[1])

@@ -2,7 +2,7 @@
 Named reads. They return records and sums, never tables.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -59,6 +59,8 @@ DIMENSIONS = (
     "cost_source",
     "user_ref",
 )
+# Calls that are read at once where all are: each time the amendments are joined.
+PAGE = 20_000
 # Metric of a call -> its column and the scale of its total.
 CALL_METRICS: Mapping[str, str] = {
     "cost": "cost_nanousd",
@@ -150,6 +152,19 @@ class Queries:
         order = CALLS.c.seq.desc() if newest_first else CALLS.c.seq.asc()
         query = select(CALLS).where(*_conditions(filters)).order_by(order).limit(limit)
         return [Numbered(row["seq"], _record(row)) for row in self._rows(query)]
+
+    def each_call(
+        self, filters: Filters = Filters(), *, page: int = 20_000
+    ) -> Iterator[CallRecord]:
+        """
+        Return all calls in the order they were stored, never more than a page at once.
+        """
+        after = filters.after_seq or 0
+        while found := self.calls(
+            msgspec.structs.replace(filters, after_seq=after), limit=page, newest_first=False
+        ):
+            yield from (each.record for each in found)
+            after = found[-1].seq
 
     def call(self, id: str) -> CallRecord:
         """
