@@ -70,7 +70,9 @@ def record_of(
     provider.script(answer)
     with capture_records() as trail:
         ask(trail, provider, protocol, **how)
-    (record,) = trail.records
+    found = trail.records
+    assert (trail.problems.counts(), trail.recorder.open_calls) == ({}, 0)
+    (record,) = found
     return record
 
 
@@ -126,6 +128,7 @@ def test_cache_of_anthropic(
         input_tokens=10_000,
         cached_tokens=4_000,
         cache_write_5m_tokens=1_000,
+        cache_write_1h_tokens=0,
         output_tokens=800,
         reasoning_tokens=600,
     )

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import litellm
@@ -17,6 +18,7 @@ import pytest
 from drivers.litellm import at
 from modeltrail_litellm import TrailLogger, install, uninstall
 from modeltrail_litellm.open_calls import OpenCalls
+from packaging.version import Version
 
 import modeltrail
 from modeltrail.record import CallRecord
@@ -135,6 +137,10 @@ def kept() -> Counter[str]:
     return Counter({name: names[name] for name in ours if not name.startswith(OTHERS)})
 
 
+@pytest.mark.skipif(
+    Version(version("litellm")) < Version("1.107"),
+    reason="LiteLLM 1.106 keeps what it has told of in a loop that has ended",
+)
 def test_15_calls_of_all_kinds_leave_nothing_behind(
     trail: Trail, logger: TrailLogger, provider: LocalProvider
 ) -> None:

@@ -39,17 +39,10 @@ class Delivery:
             TimeoutError: It took longer than so many seconds.
         """
         until = monotonic() + timeout
+        if running_loop() is None:
+            self._hear_out_loops(until)
         for _ in self._threads(until):
             sleep(POLL_S)
-        if running_loop() is not None:
-            return
-        for loop in self._loops_at_work():
-            told = asyncio.run_coroutine_threadsafe(_hear_out_here(), loop)
-            told.result(max(until - monotonic(), 0))
-        if _is_left_behind():
-            # With a loop given, the thread's own is left as it is.
-            with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
-                runner.run(_hear_out_worker(max(until - monotonic(), 0)))
 
     async def ahear_out(self, timeout: float) -> None:
         """
@@ -69,6 +62,15 @@ class Delivery:
                 await asyncio.wrap_future(told)
             if _is_left_behind():
                 await WORKER.flush()
+
+    def _hear_out_loops(self, until: float) -> None:
+        for loop in self._loops_at_work():
+            told = asyncio.run_coroutine_threadsafe(_hear_out_here(), loop)
+            told.result(max(until - monotonic(), 0))
+        if _is_left_behind():
+            # With a loop given, the thread's own is left as it is.
+            with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+                runner.run(_hear_out_worker(max(until - monotonic(), 0)))
 
     def _threads(self, until: float) -> Iterator[None]:
         """

@@ -168,7 +168,8 @@ def _begun(call: Invocation, call_type: str, *, is_streamed: bool) -> Begun:
     loop = running_loop()
     task = None if loop is None else asyncio.current_task()
     task_ref = None if task is None else weakref.ref(task)
-    # Such a call may be made in a loop, as LiteLLM 1.106's Router does, and that loop be gone.
-    if loop is None or call_type in TOLD_IN_THREADS:
+    # The kind of a call decides: LiteLLM 1.106's Router makes calls that block in a loop of its
+    # own, which is gone when they return, and `arerank` begins in a thread of its loop's.
+    if call_type in TOLD_IN_THREADS:
         return Begun(call, current_thread(), task_ref, None, is_streamed)
-    return Begun(call, None, task_ref, weakref.ref(loop), is_streamed)
+    return Begun(call, None, task_ref, None if loop is None else weakref.ref(loop), is_streamed)
