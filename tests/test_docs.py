@@ -13,6 +13,7 @@ import modeltrail.errors
 from modeltrail.cli import exits
 from modeltrail.errors import ModeltrailError
 from modeltrail.record import CallRecord
+from modeltrail.storage.dimensions import DIMENSIONS
 from modeltrail.storage.migrations.views import AMENDABLE
 from modeltrail.storage.rows import COLUMNS
 
@@ -78,6 +79,12 @@ def test_problems_are_documented() -> None:
     documented = in_code(page("reference/problems.md"))
     assert len(counted) > 8
     assert {kind for kind in counted if kind not in documented} == set()
+
+
+def test_dimensions_are_documented() -> None:
+    """The page on costs lists what calls can be grouped by, and nothing else."""
+    rows = re.findall(r"^\| (`.+?) \|", page("howto/cost.md"), re.MULTILINE)
+    assert in_code("\n".join(rows)) == {*DIMENSIONS, "tag.NAME"}
 
 
 def test_command_line_is_documented_as_it_is(tmp_path: Path) -> None:

@@ -46,7 +46,11 @@ NAMES = (
 def cost(
     context: typer.Context,
     by: Annotated[
-        str, typer.Option(help="What to split by, such as feature,variant or response_model.")
+        str,
+        typer.Option(
+            help="What to split by, such as feature,variant or model, also hour, day, month or "
+            "tag.NAME; an unknown word is answered with the list of all."
+        ),
     ] = "feature",
     since: options.Since = None,
     until: options.Until = None,

@@ -20,9 +20,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import SQLAlchemyError
 
-from modeltrail.errors import ConfigurationError, RecordNotFoundError, StoreUnavailableError
+from modeltrail.errors import RecordNotFoundError, StoreUnavailableError
 from modeltrail.record import CallRecord
 from modeltrail.stats.estimate import UnitSums
+from modeltrail.storage.dimensions import Keys
 from modeltrail.storage.rows import CALL_COLUMNS
 from modeltrail.storage.tables import Call, Event, Outcome, Table
 
@@ -42,23 +43,6 @@ EXPOSURES = _view("exposures", Call, ("experiment", "variant", "unit_ref", "prop
 OUTCOMES = table("outcomes", column("value"), *_columns(Outcome, ("name", "unit_ref")))
 EVENTS = _view("event", Event, ("id", "detail"))
 
-# What calls can be grouped by, besides the day.
-DIMENSIONS = (
-    "feature",
-    "segment",
-    "experiment",
-    "variant",
-    "environment",
-    "framework",
-    "operation",
-    "provider",
-    "request_model",
-    "response_model",
-    "status",
-    "error_type",
-    "cost_source",
-    "user_ref",
-)
 # Calls that are read at once where all are: each time the amendments are joined.
 PAGE = 20_000
 # Metric of a call -> its column and the scale of its total.
@@ -196,11 +180,11 @@ class Queries:
         Raises:
             ConfigurationError: A dimension is unknown.
         """
-        keys = [_dimension(name) for name in by]
+        keys = Keys(by, CALLS, self._engine.dialect.name)
         cost = func.sum(CALLS.c.cost_nanousd)
         query = (
             select(
-                *keys,
+                *keys.columns,
                 func.count().label("calls"),
                 func.sum(_one_if(CALLS.c.status == "error")).label("errors"),
                 func.sum(_one_if(CALLS.c.cost_nanousd.is_(None))).label("unpriced"),
@@ -209,10 +193,10 @@ class Queries:
                 cost.label("cost_nanousd"),
             )
             .where(*_conditions(filters))
-            .group_by(*keys)
+            .group_by(*keys.names)
             .order_by(func.coalesce(cost, -1).desc())
         )
-        return [_group(row, by) for row in self._rows(query)]
+        return [_group(row, keys) for row in self._rows(query)]
 
     def experiments(self) -> list[str]:
         """
@@ -340,22 +324,14 @@ def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
     return found
 
 
-def _dimension(name: str) -> ColumnElement[Any]:
-    if name not in DIMENSIONS:
-        raise ConfigurationError(
-            f"calls cannot be grouped by {name!r}; choose from {', '.join(DIMENSIONS)}"
-        )
-    return CALLS.c[name]
-
-
 def _one_if(condition: ColumnElement[bool]) -> ColumnElement[int]:
     return case((condition, 1), else_=0)
 
 
-def _group(row: Mapping[str, Any], by: Sequence[str]) -> Group:
+def _group(row: Mapping[str, Any], keys: Keys) -> Group:
     # A sum of BIGINT is a Decimal on PostgreSQL.
     figures = (_int(row[name]) for name in Group._fields[1:])
-    return Group(tuple(row[name] for name in by), *figures)  # type: ignore[arg-type]
+    return Group(keys.of(row), *figures)  # type: ignore[arg-type]
 
 
 def _int(value: Any) -> int | None:
