@@ -3,7 +3,7 @@
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -45,13 +45,7 @@ NAMES = (
 @command
 def cost(
     context: typer.Context,
-    by: Annotated[
-        str,
-        typer.Option(
-            help="What to split by, such as feature,variant or model, also hour, day, month or "
-            "tag.NAME; an unknown word is answered with the list of all."
-        ),
-    ] = "feature",
+    by: options.By = "feature",
     since: options.Since = None,
     until: options.Until = None,
     format: options.FormatOption = "table",
@@ -63,7 +57,7 @@ def cost(
     from modeltrail.storage import Filters
 
     now = now_us()
-    dimensions = list(dict.fromkeys(name.strip() for name in by.split(",") if name.strip()))
+    dimensions = options.names_in(by)
     filters = Filters(
         since_us=options.moment_us(since, now), until_us=options.moment_us(until, now)
     )
@@ -78,7 +72,7 @@ def cost(
         write_json(SCHEMA, by=dimensions, **window, rows=rows, total=_row([], everything))
     else:
         write_rows(format, SCHEMA, [*dimensions, *NAMES], rows)
-    _tell_window(filters.since_us, filters.until_us or now, everything)
+    tell_window(filters.since_us, filters.until_us or now, everything.calls, everything.unpriced)
 
 
 def _row(dimensions: Sequence[str], group: "Group") -> dict[str, Any]:
@@ -124,11 +118,14 @@ def _figures(group: "Group") -> tuple[str, ...]:
     )
 
 
-def _tell_window(since_us: int | None, until_us: int, everything: "Group") -> None:
+def tell_window(since_us: int | None, until_us: int, calls: int, unpriced: int) -> None:
+    """
+    Tell of what time the figures are, and how many calls are in no sum of costs.
+    """
     start = "the first call" if since_us is None else moment(since_us)
     tell(f"from {start} to {moment(until_us)} UTC, the end excluded")
-    if everything.unpriced:
+    if unpriced:
         tell(
-            f"unpriced: the cost of {count(everything.unpriced)} of {count(everything.calls)} "
+            f"unpriced: the cost of {count(unpriced)} of {count(calls)} "
             "calls is not known and in none of these figures"
         )

@@ -25,6 +25,13 @@ Since = Annotated[
 Until = Annotated[
     str | None, typer.Option(metavar="TIME", help="Only calls before then, told alike.")
 ]
+By = Annotated[
+    str,
+    typer.Option(
+        help="What to split by, such as feature,variant or model, also hour, day, month or "
+        "tag.NAME; an unknown word is answered with the list of all."
+    ),
+]
 Feature = Annotated[str | None, typer.Option(help="Only calls of this feature.")]
 Experiment = Annotated[str | None, typer.Option(help="Only calls of this experiment.")]
 Variant = Annotated[str | None, typer.Option(help="Only calls of this variant.")]
@@ -44,6 +51,13 @@ Trace = Annotated[str | None, typer.Option(help="Only calls of this trace.")]
 _AGE = re.compile(r"(\d+)([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def names_in(text: str) -> list[str]:
+    """
+    Return the names between commas, each once.
+    """
+    return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
 
 
 def moment_us(text: str | None, now_us: int) -> int | None:

@@ -37,6 +37,13 @@ def count(number: int | None) -> str:
     return UNKNOWN if number is None else f"{number:,}"
 
 
+def percent(share: float | None) -> str:
+    """
+    Show a share as a percentage, to one decimal.
+    """
+    return UNKNOWN if share is None else f"{100 * share:.1f}%"
+
+
 def seconds(us: int | None) -> str:
     """
     Show a duration, to the millisecond.

@@ -16,7 +16,7 @@ def cost_per_thousand_calls(group: Group) -> int | None:
     priced = group.calls - group.unpriced
     if group.cost_nanousd is None or priced == 0:
         return None
-    return _rounded(group.cost_nanousd * 1000, priced)
+    return rounded(group.cost_nanousd * 1000, priced)
 
 
 def total(groups: Sequence[Group]) -> Group:
@@ -39,8 +39,11 @@ def _sum(values: Iterable[int | None]) -> int | None:
     return sum(known) if known else None
 
 
-def _rounded(dividend: int, divisor: int) -> int:
-    # Half to even, in integers: a float has not enough digits for nano-dollars.
+def rounded(dividend: int, divisor: int) -> int:
+    """
+    Return a quotient as a whole number, half to even.
+    """
+    # In integers: a float has not enough digits for nano-dollars.
     quotient, rest = divmod(dividend, divisor)
     if 2 * rest > divisor or (2 * rest == divisor and quotient % 2):
         return quotient + 1

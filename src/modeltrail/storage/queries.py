@@ -26,6 +26,7 @@ from modeltrail.stats.estimate import UnitSums
 from modeltrail.storage.dimensions import Keys
 from modeltrail.storage.rows import CALL_COLUMNS
 from modeltrail.storage.tables import Call, Event, Outcome, Table
+from modeltrail.storage.top import Order, Top, top_from, top_query
 
 
 def _columns(model: type[Table], names: Sequence[str]) -> list[ColumnClause[Any]]:
@@ -186,8 +187,8 @@ class Queries:
             select(
                 *keys.columns,
                 func.count().label("calls"),
-                func.sum(_one_if(CALLS.c.status == "error")).label("errors"),
-                func.sum(_one_if(CALLS.c.cost_nanousd.is_(None))).label("unpriced"),
+                func.count(case((CALLS.c.status == "error", 1))).label("errors"),
+                (func.count() - func.count(CALLS.c.cost_nanousd)).label("unpriced"),
                 func.sum(CALLS.c.input_tokens).label("input_tokens"),
                 func.sum(CALLS.c.output_tokens).label("output_tokens"),
                 cost.label("cost_nanousd"),
@@ -197,6 +198,25 @@ class Queries:
             .order_by(func.coalesce(cost, -1).desc())
         )
         return [_group(row, keys) for row in self._rows(query)]
+
+    def top(
+        self,
+        by: Sequence[str],
+        filters: Filters = Filters(),
+        *,
+        order: Order = "cost",
+        limit: int = 10,
+    ) -> Top:
+        """
+        Return the groups of calls that come first in an order, and the totals of all calls.
+
+        Raises:
+            ConfigurationError: A dimension is unknown.
+        """
+        keys = Keys(by, CALLS, self._engine.dialect.name)
+        return top_from(
+            self._rows(top_query(keys, CALLS, _conditions(filters), order, limit)), keys
+        )
 
     def experiments(self) -> list[str]:
         """
