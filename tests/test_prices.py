@@ -3,12 +3,13 @@ Prices: checked against figures worked out by hand from published prices.
 """
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from modeltrail import prices
-from modeltrail.prices import Cost, Subject, listed
+from modeltrail.prices import Cost, Subject, listed, rates_at
 from modeltrail.record import Operation, Usage
 
 NOW_US = int(datetime(2026, 11, 1, tzinfo=UTC).timestamp()) * 1_000_000
@@ -196,3 +197,16 @@ def test_writes_for_an_hour_without_a_price(model: str) -> None:
     )
     found = price(used, operation="chat", provider=None, model=model, at_us=NOW_US)
     assert found.nanousd == (60 * 3750 + 40 * 6000 if model == "claude-sonnet-4-0" else None)
+
+
+def test_rates_are_those_of_the_moment() -> None:
+    """o3 cost 10 dollars a million in and 40 out until 2025-06-10, then 2 and 8, cached 0.50."""
+    found = [rates_at(Subject("openai", "o3", day)) for day in (at(2025, 5, 15), at(2025, 7, 15))]
+    million = [rates.times(Decimal(10**6)) for rates in found if rates]
+    assert [(rates.uncached_input, rates.output) for rates in million] == [(10, 40), (2, 8)]
+    assert million[1].cache_read == Decimal("0.50")
+
+
+def test_rates_of_nobody_are_unknown() -> None:
+    """A model without a price has no rates."""
+    assert rates_at(Subject("nobody", "house-model", NOW_US)) is None

@@ -4,7 +4,7 @@ Moments, as people type them.
 
 import pytest
 
-from modeltrail.cli.options import moment_us
+from modeltrail.cli.options import moment_us, names_in, window_us
 from modeltrail.errors import ConfigurationError
 
 NOW_US = 1_790_000_000_000_000
@@ -37,3 +37,28 @@ def test_no_moment(text: str) -> None:
     """Anything else is refused, with both ways to say it."""
     with pytest.raises(ConfigurationError, match="ISO 8601.*15m"):
         moment_us(text, NOW_US)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("14d..7d", (NOW_US - 14 * DAY_US, NOW_US - 7 * DAY_US)),
+        ("7d..", (NOW_US - 7 * DAY_US, NOW_US)),
+        ("1970-01-02..1970-01-03T00:00:00.000001Z", (DAY_US, 2 * DAY_US + 1)),
+    ],
+)
+def test_window(text: str, expected: tuple[int, int]) -> None:
+    """Two moments; what has no end ends now."""
+    assert window_us(text, NOW_US) == expected
+
+
+@pytest.mark.parametrize("text", ["", "7d", "..7d", "..", "7d.14d", "7d..14d", "7d..7d", "a..b"])
+def test_no_window(text: str) -> None:
+    """Anything else is refused."""
+    with pytest.raises(ConfigurationError, match="no window|before it begins|no time"):
+        window_us(text, NOW_US)
+
+
+def test_names() -> None:
+    """Each once, in the order given."""
+    assert names_in(" b, a,,b ") == ["b", "a"]

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeltrail.render.figures import count, decimals_for, moment, money, seconds, usd_from
+from modeltrail.render.figures import (
+    count,
+    decimals_for,
+    difference,
+    moment,
+    money,
+    percent,
+    seconds,
+    usd_from,
+)
 
 
 @pytest.mark.parametrize(
@@ -79,3 +88,18 @@ def test_moment() -> None:
 def test_decimals_for(spread: float, digits: int, expected: int) -> None:
     """As many decimals as show so many digits of the spread."""
     assert decimals_for(spread, digits) == expected
+
+
+def test_difference_has_a_sign() -> None:
+    """More is marked as much as less; no change has no sign."""
+    assert [difference(n) for n in (5 * 10**8, 0, -5 * 10**8)] == ["+$0.50", "$0.00", "-$0.50"]
+
+
+def test_percent() -> None:
+    """To one decimal; unknown is a dash."""
+    assert [percent(share) for share in (0.0, 0.9551, 1.0, None)] == [
+        "0.0%",
+        "95.5%",
+        "100.0%",
+        "—",
+    ]

@@ -18,6 +18,7 @@ from modeltrail.cli.migrate import migrate
 from modeltrail.cli.prices import prices
 from modeltrail.cli.repricing import diff, recompute, refresh, show
 from modeltrail.cli.top import top
+from modeltrail.cli.why import why
 
 
 @runtime_checkable
@@ -43,7 +44,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(calls, name="calls", rich_help_panel=LOOK)
-app.command(rich_help_panel=LOOK)(cost)
+app.add_typer(cost, name="cost", rich_help_panel=LOOK)
+cost.command()(why)
 for each in (show, diff, recompute, refresh):
     prices.command()(each)
 app.command(rich_help_panel=LOOK)(top)

@@ -11,6 +11,7 @@ from modeltrail.cli import options
 from modeltrail.cli.exits import command, tell
 from modeltrail.cli.output import write_json, write_rows, write_table
 from modeltrail.cli.trails import reading
+from modeltrail.errors import ConfigurationError
 from modeltrail.ids import now_us
 from modeltrail.render.figures import UNKNOWN, count, moment, money, usd_from
 from modeltrail.render.layout import Column
@@ -42,8 +43,11 @@ NAMES = (
 )
 
 
-@command
-def cost(
+cost = typer.Typer(invoke_without_command=True)
+
+
+@cost.callback()
+def sum_up(
     context: typer.Context,
     by: options.By = "feature",
     since: options.Since = None,
@@ -51,28 +55,51 @@ def cost(
     format: options.FormatOption = "table",
 ) -> None:
     """
-    Sum up what the calls cost, dearest first.
+    Sum up what the calls cost, dearest first; or tell more about it.
     """
+    if context.invoked_subcommand is None:
+        command(_sum_up)(context.obj, options.names_in(by), since, until, format)
+    elif given := _given(context):
+        command(_refuse)(f"say {', '.join(given)} behind {context.invoked_subcommand}")
+
+
+def _sum_up(
+    db: str | None, by: Sequence[str], since: str | None, until: str | None, format: options.Format
+) -> None:
     from modeltrail.report.cost import total
     from modeltrail.storage import Filters
 
     now = now_us()
-    dimensions = options.names_in(by)
     filters = Filters(
         since_us=options.moment_us(since, now), until_us=options.moment_us(until, now)
     )
-    with reading(context.obj) as store:
-        groups = store.sums(dimensions, filters)
+    with reading(db) as store:
+        groups = store.sums(by, filters)
     everything = total(groups)
-    rows = [_row(dimensions, group) for group in groups]
+    rows = [_row(by, group) for group in groups]
     if format == "table":
-        _write_table(dimensions, groups, everything)
+        _write_table(by, groups, everything)
     elif format == "json":
         window = {"since_us": filters.since_us, "until_us": filters.until_us or now}
-        write_json(SCHEMA, by=dimensions, **window, rows=rows, total=_row([], everything))
+        write_json(SCHEMA, by=by, **window, rows=rows, total=_row([], everything))
     else:
-        write_rows(format, SCHEMA, [*dimensions, *NAMES], rows)
+        write_rows(format, SCHEMA, [*by, *NAMES], rows)
     tell_window(filters.since_us, filters.until_us or now, everything.calls, everything.unpriced)
+
+
+def _given(context: typer.Context) -> list[str]:
+    """
+    Return the options that were typed before a subcommand, which would not hear of them.
+    """
+    return [
+        f"--{name}"
+        for name in context.params
+        if (source := context.get_parameter_source(name)) and source.name == "COMMANDLINE"
+    ]
+
+
+def _refuse(reason: str) -> None:
+    raise ConfigurationError(reason)
 
 
 def _row(dimensions: Sequence[str], group: "Group") -> dict[str, Any]:

@@ -53,6 +53,27 @@ _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+def window_us(text: str, now_us: int) -> tuple[int, int]:
+    """
+    Return the first moment of a window and the one that ends it, microseconds UTC.
+
+    Args:
+        text: Two moments with `..` between them; without the second it ends now.
+
+    Raises:
+        ConfigurationError: It means no window.
+    """
+    start, dots, end = text.partition("..")
+    if not (start and dots):
+        raise ConfigurationError(f"{text!r} is no window; use two moments such as 14d..7d: {_WHEN}")
+    since_us, until_us = moment_us(start, now_us), moment_us(end or None, now_us)
+    assert since_us is not None
+    until_us = now_us if until_us is None else until_us
+    if since_us >= until_us:
+        raise ConfigurationError(f"the window {text!r} ends before it begins")
+    return since_us, until_us
+
+
 def names_in(text: str) -> list[str]:
     """
     Return the names between commas, each once.

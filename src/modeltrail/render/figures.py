@@ -30,6 +30,13 @@ def money(nanousd: int | None) -> str:
     return f"{'-' if nanousd < 0 else ''}${int(whole):,}.{decimals}"
 
 
+def difference(nanousd: int) -> str:
+    """
+    Show by how much an amount of nano-dollars has changed.
+    """
+    return f"{'+' if nanousd > 0 else ''}{money(nanousd)}"
+
+
 def count(number: int | None) -> str:
     """
     Show a whole number.

@@ -25,6 +25,7 @@ from modeltrail.record import CallRecord
 from modeltrail.stats.estimate import UnitSums
 from modeltrail.storage.dimensions import Keys
 from modeltrail.storage.rows import CALL_COLUMNS
+from modeltrail.storage.spend import Spend, spend_from, spend_query
 from modeltrail.storage.tables import Call, Event, Outcome, Table
 from modeltrail.storage.top import Order, Top, top_from, top_query
 
@@ -217,6 +218,17 @@ class Queries:
         return top_from(
             self._rows(top_query(keys, CALLS, _conditions(filters), order, limit)), keys
         )
+
+    def spends(self, by: Sequence[str], filters: Filters = Filters()) -> list[Spend]:
+        """
+        Return what calls have used and cost, of those that tell both.
+
+        Raises:
+            ConfigurationError: A dimension is unknown.
+        """
+        keys = Keys(by, CALLS, self._engine.dialect.name)
+        rows = self._rows(spend_query(keys, CALLS, _conditions(filters)))
+        return [spend_from(row, keys) for row in rows]
 
     def experiments(self) -> list[str]:
         """
