@@ -7,10 +7,22 @@ batches at one hour of each day or week. A spike multiplies the mean of one hour
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from random import Random
+from typing import Any
+
+import msgspec
+
+from modeltrail.ids import uuid7
+from modeltrail.record import CallRecord
+from modeltrail.storage import Store
+from modeltrail.storage.rows import Batch, call_row
 
 WEEK = 168
+HOUR_US = 3_600_000_000
+# Monday 2026-06-01, midnight UTC.
+START_US = 1_780_272_000_000_000
 
 
 @dataclass(frozen=True)
@@ -94,3 +106,25 @@ def poisson(random: Random, mean: float) -> int:
             product *= random.random()
         mean -= step
     return found
+
+
+def call(at_us: int, **columns: Any) -> CallRecord:
+    """
+    Return a record of a call that started then.
+    """
+    given = {
+        "id": uuid7(at_us),
+        "framework": "test",
+        "framework_version": "1",
+        "operation": "chat",
+        "started_at_us": at_us,
+        "status": "ok",
+    }
+    return msgspec.convert(given | columns, CallRecord)
+
+
+def keep(store: Store, calls: Iterable[CallRecord]) -> None:
+    """
+    Store calls.
+    """
+    assert store.append(Batch(call=[call_row(each) for each in calls])) == []

@@ -136,21 +136,17 @@ class Queries:
         Return calls in the order they were stored.
         """
         order = CALLS.c.seq.desc() if newest_first else CALLS.c.seq.asc()
-        query = select(CALLS).where(*_conditions(filters)).order_by(order).limit(limit)
+        query = select(CALLS).where(*conditions(filters)).order_by(order).limit(limit)
         return [Numbered(row["seq"], _record(row)) for row in self._rows(query)]
 
-    def each_call(
-        self, filters: Filters = Filters(), *, page: int = 20_000
-    ) -> Iterator[CallRecord]:
+    def each_call(self, filters: Filters = Filters()) -> Iterator[CallRecord]:
         """
-        Return all calls in the order they were stored, never more than a page at once.
+        Return all calls in the order they were stored, no more than a page of them in memory.
         """
-        after = filters.after_seq or 0
-        while found := self.calls(
-            msgspec.structs.replace(filters, after_seq=after), limit=page, newest_first=False
-        ):
+        rest = filters
+        while found := self.calls(rest, limit=PAGE, newest_first=False):
             yield from (each.record for each in found)
-            after = found[-1].seq
+            rest = msgspec.structs.replace(rest, after_seq=found[-1].seq)
 
     def call(self, id: str) -> CallRecord:
         """
@@ -194,7 +190,7 @@ class Queries:
                 func.sum(CALLS.c.output_tokens).label("output_tokens"),
                 cost.label("cost_nanousd"),
             )
-            .where(*_conditions(filters))
+            .where(*conditions(filters))
             .group_by(*keys.names)
             .order_by(func.coalesce(cost, -1).desc())
         )
@@ -215,9 +211,7 @@ class Queries:
             ConfigurationError: A dimension is unknown.
         """
         keys = Keys(by, CALLS, self._engine.dialect.name)
-        return top_from(
-            self._rows(top_query(keys, CALLS, _conditions(filters), order, limit)), keys
-        )
+        return top_from(self._rows(top_query(keys, CALLS, conditions(filters), order, limit)), keys)
 
     def spends(self, by: Sequence[str], filters: Filters = Filters()) -> list[Spend]:
         """
@@ -227,7 +221,7 @@ class Queries:
             ConfigurationError: A dimension is unknown.
         """
         keys = Keys(by, CALLS, self._engine.dialect.name)
-        rows = self._rows(spend_query(keys, CALLS, _conditions(filters)))
+        rows = self._rows(spend_query(keys, CALLS, conditions(filters)))
         return [spend_from(row, keys) for row in rows]
 
     def experiments(self) -> list[str]:
@@ -342,7 +336,10 @@ class Queries:
             raise StoreUnavailableError(f"the database cannot be read now: {reason}") from error
 
 
-def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
+def conditions(filters: Filters) -> list[ColumnElement[bool]]:
+    """
+    Return what calls must fulfil.
+    """
     equal = ("feature", "experiment", "variant", "framework", "status", "trace_id", "user_ref")
     found = [
         CALLS.c[name] == value for name in equal if (value := getattr(filters, name)) is not None

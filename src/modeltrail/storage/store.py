@@ -18,8 +18,8 @@ from modeltrail.storage.engine import WRITES, make_engine, parse_url
 from modeltrail.storage.inserts import ROW_FAULTS, inserter_for
 from modeltrail.storage.migrations.postgres import create_partitions, months_ahead
 from modeltrail.storage.quarantine import identity, is_corrupt, move_aside, quarantined
-from modeltrail.storage.queries import Queries
 from modeltrail.storage.rows import Batch, Row
+from modeltrail.storage.series import SeriesQueries
 
 
 class Migrated(NamedTuple):
@@ -36,7 +36,7 @@ class Migrated(NamedTuple):
     partitions: list[str]
 
 
-class Store(Queries):
+class Store(SeriesQueries):
     """
     A trail's database, open for reading and appending.
 
