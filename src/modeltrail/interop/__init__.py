@@ -1,0 +1,3 @@
+"""
+What other programs write and read: one file per format.
+"""
