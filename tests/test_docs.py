@@ -12,7 +12,9 @@ import pytest
 import modeltrail.errors
 from modeltrail.cli import exits
 from modeltrail.errors import ModeltrailError
+from modeltrail.interop.formats import FORMATS
 from modeltrail.record import CallRecord
+from modeltrail.report.causes import CAUSES, NOTHING_FOUND
 from modeltrail.storage.dimensions import DIMENSIONS
 from modeltrail.storage.migrations.views import AMENDABLE
 from modeltrail.storage.rows import COLUMNS
@@ -96,6 +98,12 @@ def test_command_line_is_documented_as_it_is(tmp_path: Path) -> None:
     words = ["modeltrail.cli.app", "utils", "docs", "--name", "modeltrail", "--output", str(made)]
     subprocess.run([sys.executable, "-m", "typer", *words], check=True, capture_output=True)
     assert page("reference/cli.md") == made.read_text("utf-8")
+
+
+def test_causes_are_documented() -> None:
+    """Every cause of a difference between the trail and a bill is explained."""
+    documented = in_code(page("howto/reconcile.md"))
+    assert {*(cause.name for cause in CAUSES), NOTHING_FOUND, *FORMATS} <= documented
 
 
 def test_exit_codes_are_documented() -> None:

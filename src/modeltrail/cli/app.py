@@ -16,6 +16,7 @@ from modeltrail.cli.doctor import doctor
 from modeltrail.cli.exits import INTERRUPTED, OK, tell
 from modeltrail.cli.migrate import migrate
 from modeltrail.cli.prices import prices
+from modeltrail.cli.reconcile import reconcile
 from modeltrail.cli.repricing import diff, recompute, refresh, show
 from modeltrail.cli.spikes import spikes
 from modeltrail.cli.top import top
@@ -52,6 +53,7 @@ for each in (show, diff, recompute, refresh):
 app.command(rich_help_panel=LOOK)(top)
 app.add_typer(prices, name="prices", rich_help_panel=LOOK)
 app.command(rich_help_panel=LOOK)(spikes)
+app.command(rich_help_panel=LOOK)(reconcile)
 app.command(rich_help_panel=DECIDE)(compare)
 app.command(rich_help_panel=SET_UP)(doctor)
 app.command(rich_help_panel=SET_UP)(migrate)

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from modeltrail.stats.estimate import NotEstimable
 from modeltrail.stats.spikes import Spike, count_spikes, mean_spikes
-from modeltrail.storage.series import HOUR_US, Hour
+from modeltrail.storage.dimensions import HOUR_US
+from modeltrail.storage.series import Hour
 
 Key = tuple[str | None, ...]
 Series = Sequence[Hour | None]

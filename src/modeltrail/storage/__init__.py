@@ -2,9 +2,22 @@
 Where records are kept: the spool, the writer and the database.
 """
 
+from modeltrail.storage.dimensions import HOUR_US
+from modeltrail.storage.metered import MeteredHour, RequestedCall
 from modeltrail.storage.queries import Filters, Group, Numbered
-from modeltrail.storage.series import HOUR_US, Hour
+from modeltrail.storage.series import Hour
 from modeltrail.storage.store import Store
 from modeltrail.storage.top import Top, TopGroup
 
-__all__ = ["HOUR_US", "Filters", "Group", "Hour", "Numbered", "Store", "Top", "TopGroup"]
+__all__ = [
+    "HOUR_US",
+    "Filters",
+    "Group",
+    "Hour",
+    "MeteredHour",
+    "Numbered",
+    "RequestedCall",
+    "Store",
+    "Top",
+    "TopGroup",
+]

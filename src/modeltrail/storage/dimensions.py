@@ -122,7 +122,14 @@ def _dimension(name: str, dialect: str) -> Dimension:
             f"calls cannot be grouped by the tag {tag!r}: its name has a quote, a backslash or a "
             "control character"
         )
-    return Dimension(lambda calls: _TAGS[dialect](calls.c.tags, tag))
+    return Dimension(lambda calls: free_tag(calls, tag, dialect))
+
+
+def free_tag(calls: FromClause, name: str, dialect: str) -> ColumnElement[Any]:
+    """
+    Return a free tag as text; NULL where a call has none of that name.
+    """
+    return _TAGS[dialect](calls.c.tags, name)
 
 
 def _column(name: str) -> Dimension:

@@ -7,10 +7,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Float, case, cast, func, literal_column, select
 
-from modeltrail.storage.dimensions import Keys
+from modeltrail.storage.dimensions import HOUR_US, Keys
 from modeltrail.storage.queries import CALLS, Filters, Queries, conditions
-
-HOUR_US = 3_600_000_000
 
 
 class Hour(NamedTuple):

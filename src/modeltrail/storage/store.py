@@ -16,6 +16,7 @@ from modeltrail.errors import CorruptStoreError, StoreUnavailableError
 from modeltrail.storage import migrations
 from modeltrail.storage.engine import WRITES, make_engine, parse_url
 from modeltrail.storage.inserts import ROW_FAULTS, inserter_for
+from modeltrail.storage.metered import Metered
 from modeltrail.storage.migrations.postgres import create_partitions, months_ahead
 from modeltrail.storage.quarantine import identity, is_corrupt, move_aside, quarantined
 from modeltrail.storage.rows import Batch, Row
@@ -36,7 +37,7 @@ class Migrated(NamedTuple):
     partitions: list[str]
 
 
-class Store(SeriesQueries):
+class Store(SeriesQueries, Metered):
     """
     A trail's database, open for reading and appending.
 
