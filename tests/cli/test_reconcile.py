@@ -168,6 +168,15 @@ def test_call_at_the_edge_of_an_hour(cli: Any, url: str, save: Any) -> None:
     assert differ == [(HIT, "other-bucket"), (HIT + HOUR, "other-bucket")]
 
 
+def test_equal_hours_are_no_moved_ones(cli: Any, url: str, save: Any) -> None:
+    """Where every hour is like the others, an hour that is lost is lost, not moved."""
+    steady = [replace(USED[0], at_s=MONDAY + hour * HOUR + 60) for hour in range(6)]
+    bills.record_all(url, [each for each in steady if each.at_s // HOUR * HOUR != HIT])
+    _, found = run(cli, save(bills.openai_usage(steady)))
+    differ = [(row["start_us"] // 1_000_000, row["cause"]) for row in found["rows"] if row["cause"]]
+    assert differ == [(HIT, "missing-calls")]
+
+
 def test_clock_that_is_an_hour_off(cli: Any, url: str, save: Any) -> None:
     """A trail shifted by an hour is told as such, in every bucket."""
     shifted = [replace(each, at_s=each.at_s + HOUR) for each in USED]
@@ -220,6 +229,15 @@ def test_failed_calls_are_no_requests(cli: Any, url: str, save: Any) -> None:
     code, found = run(cli, save(bills.openai_usage(USED)), "--tolerance", "0")
     assert (code, causes(found)) == (0, set())
     assert sum(row["failed"] for row in found["rows"]) == 7
+
+
+def test_calls_of_nobody_are_told(cli: Any, url: str, save: Any) -> None:
+    """Behind an endpoint of one's own the provider is not known, and nothing can be compared."""
+    unnamed = [replace(each, columns={"provider": None}) for each in USED[:3]]
+    bills.record_all(url, [*USED, *unnamed])
+    result = cli("reconcile", *save(bills.openai_usage(USED)))
+    assert result.exit_code == 0
+    assert "not compared: 3 calls of the trail have no known provider" in result.stderr
 
 
 def test_aliases_of_keys_and_models(cli: Any, url: str, save: Any) -> None:

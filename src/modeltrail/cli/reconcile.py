@@ -3,6 +3,7 @@
 """
 
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -90,10 +91,12 @@ def reconcile(
                 keys=keys,
             )
         ]
-        is_empty = not any(_calls_within(store, scope) for scope in found)
+        calls = [_calls_within(store, scope) for scope in found]
         joined = {scope.provider: each for scope in found for each in _join(store, exports, scope)}
     _tell_scopes(exports, found)
-    if is_empty:
+    if unnamed := max((each[None] for each in calls), default=0):
+        tell(f"not compared: {count(unnamed)} calls of the trail have no known provider")
+    if not any(each.total() for each in calls):
         tell("nothing can be compared: the trail and the exports have no time in common")
         return CANNOT_TELL
     shown = [row for row in rows if row.cause] if differences else rows
@@ -132,11 +135,11 @@ def _first_us(store: "Store") -> int:
     return now_us() if first is None else first
 
 
-def _calls_within(store: "Store", scope: "Scope") -> int:
+def _calls_within(store: "Store", scope: "Scope") -> Counter[str | None]:
     from modeltrail.storage import Filters
 
     within = Filters(since_us=scope.start_us, until_us=scope.end_us)
-    return sum(group.calls for group in store.sums([], within))
+    return Counter({group.key[0]: group.calls for group in store.sums(["provider"], within)})
 
 
 def _join(store: "Store", exports: Sequence[Export], scope: "Scope") -> "Iterator[Joined]":
