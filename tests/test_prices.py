@@ -210,3 +210,42 @@ def test_rates_are_those_of_the_moment() -> None:
 def test_rates_of_nobody_are_unknown() -> None:
     """A model without a price has no rates."""
     assert rates_at(Subject("nobody", "house-model", NOW_US)) is None
+
+
+def test_list_price_is_rates_times_tokens() -> None:
+    """Where there are rates, they make the price: worked out by hand, and as `price` has it."""
+    counts = {"input_tokens": 1200, "cache_read_input_tokens": 1024, "output_tokens": 96}
+    subject = Subject("openai", "gpt-4o-mini", NOW_US)
+    found = prices.list_price(usage(**counts), subject, operation="chat")
+    assert found is not None
+    rates = found.rates.times(Decimal(10**6))
+    assert (rates.uncached_input, rates.cache_read, rates.output) == (
+        Decimal("0.15"),
+        Decimal("0.075"),
+        Decimal("0.6"),
+    )
+    assert found.price_id == prices.price(usage(**counts), subject, operation="chat").price_id
+
+
+@pytest.mark.parametrize(
+    ("model", "used"),
+    [
+        ("gemini-2.5-pro", usage(input_tokens=10, output_tokens=1)),  # dearer beyond 200,000
+        ("gpt-4o-mini", Usage(input_tokens=10, output_tokens=1, source="partial")),
+        ("gpt-4o-mini", usage(input_tokens=10, output_tokens=1, cache_read_input_tokens=11)),
+        (
+            "claude-sonnet-4-0",
+            Usage(
+                input_tokens=10,
+                output_tokens=1,
+                cache_creation_input_tokens=5,
+                detail={"cache_creation_1h_input_tokens": 5},
+                source="provider",
+            ),
+        ),
+        ("house-model", usage(input_tokens=10, output_tokens=1)),
+    ],
+)
+def test_no_list_price_where_it_is_more_than_rates(model: str, used: Usage) -> None:
+    """Rather none than one that does not hold."""
+    assert prices.list_price(used, Subject(None, model, NOW_US), operation="chat") is None

@@ -5,10 +5,12 @@ What was used, hour by hour, on both databases.
 from typing import Any
 
 import msgspec
+import pytest
 
+from modeltrail.errors import ConfigurationError
 from modeltrail.ids import uuid7
 from modeltrail.record import CallRecord
-from modeltrail.storage import MeteredHour, RequestedCall, Store
+from modeltrail.storage import BilledCall, Filters, MeteredHour, RequestedCall, Store
 from modeltrail.storage.rows import Batch, call_row
 
 HOUR = 3_600_000_000
@@ -48,6 +50,7 @@ UNKNOWN = {
     "usage_source": "missing",
     "cost_source": "none",
 }
+COSTLESS = {"cost_nanousd": None, "cost_source": "none"}
 
 
 def test_hours_models_and_keys_are_apart(store: Store) -> None:
@@ -107,3 +110,50 @@ def test_calls_by_the_id_of_their_request(store: Store) -> None:
         RequestedCall(other.id, None, START, "answered", "ok", 10, 1),
         RequestedCall(one.id, "r-1", START + 1, "answered", "ok", 10, 1),
     ]
+
+
+def test_calls_of_a_bill(store: Store) -> None:
+    """Each call with its tags; what a cache served for nothing is none, what it cost is one."""
+    add(
+        store,
+        record(START, feature="a", usage_detail='{"input_audio_tokens":3}'),
+        record(START + 1, response_model=None, cache_read_input_tokens=4, **COSTLESS),
+        record(START + 2, cost_source="cache", cost_nanousd=0),
+        record(START + 3, cost_source="cache", cost_nanousd=7),
+        record(START - 1),
+        record(START + HOUR),
+    )
+    window = Filters(since_us=START, until_us=START + HOUR)
+    found = sorted(store.billed_calls(["feature", "status"], window))
+    start, provider, chat = START, "openai", "chat"
+    audio = '{"input_audio_tokens":3}'
+    cost = 2**52
+    assert found == [
+        BilledCall(
+            *(start, provider, "answered", chat, 10, 1, None, None, None, audio, None, "provider"),
+            *(cost, "genai-prices", ("a", "ok")),
+        ),
+        BilledCall(
+            *(start + 1, provider, "asked", chat, 10, 1, 4, None, None, None, None, "provider"),
+            *(None, "none", (None, "ok")),
+        ),
+        BilledCall(
+            *(
+                start + 3,
+                provider,
+                "answered",
+                chat,
+                10,
+                1,
+                None,
+                None,
+                None,
+                None,
+                None,
+                "provider",
+            ),
+            *(7, "cache", (None, "ok")),
+        ),
+    ]
+    with pytest.raises(ConfigurationError, match="grouped by 'nothing'"):
+        next(store.billed_calls(["nothing"], window))

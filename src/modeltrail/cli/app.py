@@ -14,6 +14,7 @@ from modeltrail.cli.compare import compare
 from modeltrail.cli.cost import cost
 from modeltrail.cli.doctor import doctor
 from modeltrail.cli.exits import INTERRUPTED, OK, tell
+from modeltrail.cli.export import export
 from modeltrail.cli.migrate import migrate
 from modeltrail.cli.prices import prices
 from modeltrail.cli.reconcile import reconcile
@@ -54,6 +55,7 @@ app.command(rich_help_panel=LOOK)(top)
 app.add_typer(prices, name="prices", rich_help_panel=LOOK)
 app.command(rich_help_panel=LOOK)(spikes)
 app.command(rich_help_panel=LOOK)(reconcile)
+app.add_typer(export, name="export", rich_help_panel=LOOK)
 app.command(rich_help_panel=DECIDE)(compare)
 app.command(rich_help_panel=SET_UP)(doctor)
 app.command(rich_help_panel=SET_UP)(migrate)

@@ -74,6 +74,15 @@ class Rates(NamedTuple):
         return Rates(*(None if rate is None else rate * factor for rate in self))  # type: ignore[arg-type]
 
 
+class ListPrice(NamedTuple):
+    """
+    What each token of a call costs by the published price.
+    """
+
+    price_id: str
+    rates: Rates
+
+
 def is_complete(usage: Usage, operation: Operation) -> bool:
     """
     Tell whether usage has all that is billed.

@@ -7,7 +7,17 @@ from collections.abc import Mapping
 
 from modeltrail.prices import data, listed
 from modeltrail.prices.book import NO_BOOK, PriceBook
-from modeltrail.prices.cost import UNPRICED, Cost, Rates, Subject, is_complete, nano
+from modeltrail.prices.cost import (
+    HOUR_WRITES,
+    UNPRICED,
+    Cost,
+    ListPrice,
+    Rates,
+    Subject,
+    is_complete,
+    is_plain,
+    nano,
+)
 from modeltrail.record import CostSource, Operation, Usage
 
 
@@ -44,6 +54,25 @@ def price(
         return own.cost(usage, subject)
     found = listed.find(usage, subject)
     return UNPRICED if found is None else Cost(nano(found.dollars), "genai-prices", found.price_id)
+
+
+def list_price(usage: Usage, subject: Subject, *, operation: Operation) -> ListPrice | None:
+    """
+    Return the rates of a call, None if its price is more than rates times tokens, or unknown.
+
+    More are prices that change with the size of the input, prices of audio,
+    and of what is written to a cache for an hour.
+    """
+    if not is_complete(usage, operation) or not is_plain(usage):
+        return None
+    if (usage.detail or {}).get(HOUR_WRITES):
+        return None
+    cached = (usage.cache_read_input_tokens or 0) + (usage.cache_creation_input_tokens or 0)
+    found = listed.priced(subject)
+    rates = found and listed.plain_rates(found[0])
+    if not (found and rates) or cached > (usage.input_tokens or 0):
+        return None
+    return ListPrice(found[1], rates)
 
 
 def rates_of(subject: Subject, book: PriceBook = NO_BOOK) -> tuple[Rates, CostSource, str] | None:

@@ -3,7 +3,7 @@ Where records are kept: the spool, the writer and the database.
 """
 
 from modeltrail.storage.dimensions import HOUR_US
-from modeltrail.storage.metered import MeteredHour, RequestedCall
+from modeltrail.storage.metered import BilledCall, MeteredHour, RequestedCall
 from modeltrail.storage.queries import Filters, Group, Numbered
 from modeltrail.storage.series import Hour
 from modeltrail.storage.store import Store
@@ -11,6 +11,7 @@ from modeltrail.storage.top import Top, TopGroup
 
 __all__ = [
     "HOUR_US",
+    "BilledCall",
     "Filters",
     "Group",
     "Hour",

@@ -2,7 +2,7 @@
 Named reads for those who settle accounts: what was used, hour by hour.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -14,9 +14,12 @@ from sqlalchemy import (
     or_,
     select,
 )
+from sqlalchemy.exc import SQLAlchemyError
 
-from modeltrail.storage.dimensions import HOUR_US, free_tag
-from modeltrail.storage.queries import CALLS, Queries
+from modeltrail.errors import StoreUnavailableError
+from modeltrail.record import CostSource, Operation, UsageSource
+from modeltrail.storage.dimensions import HOUR_US, Keys, free_tag
+from modeltrail.storage.queries import CALLS, Filters, Queries, conditions
 
 
 class MeteredHour(NamedTuple):
@@ -63,6 +66,33 @@ class RequestedCall(NamedTuple):
     status: str
     input_tokens: int | None
     output_tokens: int | None
+
+
+class BilledCall(NamedTuple):
+    """
+    What a bill needs of one call.
+
+    Attributes:
+        model: The model that answered, or else the one asked for.
+        usage_detail: JSON text.
+        tags: The values of the dimensions asked for.
+    """
+
+    started_at_us: int
+    provider: str | None
+    model: str | None
+    operation: Operation
+    input_tokens: int | None
+    output_tokens: int | None
+    cache_read_input_tokens: int | None
+    cache_creation_input_tokens: int | None
+    reasoning_output_tokens: int | None
+    usage_detail: str | None
+    service_tier: str | None
+    usage_source: UsageSource
+    cost_nanousd: int | None
+    cost_source: CostSource
+    tags: tuple[str | None, ...]
 
 
 class Metered(Queries):
@@ -146,6 +176,35 @@ class Metered(Queries):
             .order_by(CALLS.c.started_at_us, CALLS.c.seq)
         )
         return [RequestedCall(**{**row, "id": str(row["id"])}) for row in self._rows(query)]
+
+    def billed_calls(self, by: Sequence[str], filters: Filters) -> Iterator[BilledCall]:
+        """
+        Return the calls one by one, in no order; those that a cache served for nothing are none.
+
+        Raises:
+            ConfigurationError: A dimension is unknown.
+            StoreUnavailableError: The database cannot be read.
+        """
+        keys = Keys(by, CALLS, self._engine.dialect.name)
+        own = [CALLS.c[name] for name in BilledCall._fields if name not in {"model", "tags"}]
+        model = func.coalesce(CALLS.c.response_model, CALLS.c.request_model).label("model")
+        for_nothing = (CALLS.c.cost_source == "cache") & (
+            func.coalesce(CALLS.c.cost_nanousd, 0) == 0
+        )
+        query = select(*own, model, *keys.columns).where(~for_nothing, *conditions(filters))
+        return self._billed(query, keys)
+
+    def _billed(self, query: Any, keys: Keys) -> Iterator[BilledCall]:
+        own = BilledCall._fields[:-1]
+        try:
+            # A bill may be of millions of calls.
+            options = {"stream_results": True, "yield_per": 5_000}
+            with self._engine.connect().execution_options(**options) as connection:
+                for row in map(dict, connection.execute(query).mappings()):
+                    yield BilledCall(**{name: row[name] for name in own}, tags=keys.of(row))
+        except SQLAlchemyError as error:
+            reason = str(error.__cause__ or error).partition("\n")[0]
+            raise StoreUnavailableError(f"the database cannot be read now: {reason}") from error
 
 
 _SUMMED = MeteredHour._fields[-5:]
