@@ -21,7 +21,7 @@ from modeltrail import errors
 from modeltrail.cli import exits
 from modeltrail.cli.app import app, run
 
-COMMANDS = ("calls", "cost", "top", "spikes", "compare", "doctor", "migrate")
+COMMANDS = ("calls", "cost", "top", "spikes", "regressions", "compare", "doctor", "migrate")
 HEAVY = ("sqlalchemy", "sqlmodel", "alembic", "genai_prices", "psycopg")
 
 

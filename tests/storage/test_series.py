@@ -6,7 +6,7 @@ import pytest
 from histories import HOUR_US, START_US, call, keep
 
 from modeltrail.errors import ConfigurationError
-from modeltrail.storage import Filters, Hour, Store
+from modeltrail.storage import Filters, Hour, Served, Side, Store, Sums
 
 FIRST = START_US // HOUR_US
 # Beyond what an integer of 64 bits holds once it is squared.
@@ -41,3 +41,63 @@ def test_hours_are_filtered_and_may_be_of_everything(store: Store) -> None:
     assert store.hours([], Filters(feature="none")) == []
     with pytest.raises(ConfigurationError, match="cannot be grouped by 'nothing'"):
         store.hours(["nothing"])
+
+
+def test_answers_of_both_sides_are_summed_up(store: Store) -> None:
+    """Formats, schemas, fates and lengths; the moment itself is after."""
+    sent = {"feature": "a", "output_format": "json", "schema_ok": True}
+    cut = {"feature": "a", "output_format": "prose", "schema_ok": False}
+    keep(
+        store,
+        [
+            call(START_US - 1, **sent, finish_reasons='["stop"]', output_tokens=3),
+            call(START_US - 2, **cut, finish_reasons='["MAX_TOKENS"]', output_tokens=4),
+            call(START_US, **cut, finish_reasons='["stop","content_filter"]', latency_us=2),
+            call(START_US + 1, feature="a", status="error", output_chars=7),
+            call(START_US + 2, **sent, cache_hit=True),
+            call(START_US + 3, **sent, shadow=True),
+            call(START_US + HOUR_US, **sent),
+        ],
+    )
+    window = Filters(since_us=START_US - 2, until_us=START_US + HOUR_US)
+    before, after = sorted(store.sides(["feature"], START_US, window), key=lambda s: s.is_after)
+    none = Sums(0, 0.0, 0.0)
+    assert before == Side(
+        ("a",), False, 2, 0, {"json": 1, "prose": 1}, 2, 1, 2, 1, 0,
+        {"output_tokens": Sums(2, 7.0, 25.0), "output_chars": none, "latency_us": none},
+    )  # fmt: skip
+    assert after == Side(
+        ("a",), True, 2, 1, {"prose": 1}, 1, 1, 1, 0, 1,
+        {
+            "output_tokens": none,
+            "output_chars": Sums(1, 7.0, 49.0),
+            "latency_us": Sums(1, 2.0, 4.0),
+        },
+    )  # fmt: skip
+
+
+def test_one_group_can_be_asked_for(store: Store) -> None:
+    """Also that of the calls without a value."""
+    keep(store, [call(START_US, feature=name) for name in ("a", "a", "b", None)])
+    counts = {
+        key: [side.calls for side in store.sides(["feature"], START_US, Filters(), (key,))]
+        for key in ("a", None, "c")
+    }
+    assert counts == {"a": [2], None: [1], "c": []}
+
+
+def test_models_that_served_in_order_of_time(store: Store) -> None:
+    """Each state of a model since its first call; calls that tell no model do not count."""
+    states = [("m1", "f1"), ("m2", None), ("m1", "f1"), (None, "f9"), ("m1", "f2")]
+    keep(
+        store,
+        [
+            call(START_US + n, feature="a", response_model=model, system_fingerprint=state)
+            for n, (model, state) in enumerate(states)
+        ],
+    )
+    assert store.served(["feature"]) == [
+        Served(("a",), "m1", "f1", START_US, 2),
+        Served(("a",), "m2", None, START_US + 1, 1),
+        Served(("a",), "m1", "f2", START_US + 4, 1),
+    ]

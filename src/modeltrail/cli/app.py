@@ -18,6 +18,7 @@ from modeltrail.cli.export import export
 from modeltrail.cli.migrate import migrate
 from modeltrail.cli.prices import prices
 from modeltrail.cli.reconcile import reconcile
+from modeltrail.cli.regressions import regressions
 from modeltrail.cli.repricing import diff, recompute, refresh, show
 from modeltrail.cli.spikes import spikes
 from modeltrail.cli.top import top
@@ -56,6 +57,7 @@ app.add_typer(prices, name="prices", rich_help_panel=LOOK)
 app.command(rich_help_panel=LOOK)(spikes)
 app.command(rich_help_panel=LOOK)(reconcile)
 app.add_typer(export, name="export", rich_help_panel=LOOK)
+app.command(rich_help_panel=LOOK)(regressions)
 app.command(rich_help_panel=DECIDE)(compare)
 app.command(rich_help_panel=SET_UP)(doctor)
 app.command(rich_help_panel=SET_UP)(migrate)

@@ -90,11 +90,23 @@ def moment_us(text: str | None, now_us: int) -> int | None:
     """
     if text is None:
         return None
-    if age := _AGE.fullmatch(text):
-        return max(now_us - int(age[1]) * _SECONDS[age[2]] * 1_000_000, 0)
+    if _AGE.fullmatch(text):
+        return max(now_us - length_us(text), 0)
     try:
         at = datetime.fromisoformat(text)
     except ValueError as error:
         raise ConfigurationError(f"{text!r} is no time; use {_WHEN}") from error
     aware = at if at.tzinfo else at.replace(tzinfo=UTC)
     return (aware - _EPOCH) // timedelta(microseconds=1)
+
+
+def length_us(text: str) -> int:
+    """
+    Return how long the time is that a text means, microseconds.
+
+    Raises:
+        ConfigurationError: It means none.
+    """
+    if not (age := _AGE.fullmatch(text)):
+        raise ConfigurationError(f"{text!r} is no length of time; use one such as 15m, 2h or 7d")
+    return int(age[1]) * _SECONDS[age[2]] * 1_000_000

@@ -5,7 +5,7 @@ Where records are kept: the spool, the writer and the database.
 from modeltrail.storage.dimensions import HOUR_US
 from modeltrail.storage.metered import BilledCall, MeteredHour, RequestedCall
 from modeltrail.storage.queries import Filters, Group, Numbered
-from modeltrail.storage.series import Hour
+from modeltrail.storage.series import Hour, Served, Side, Sums
 from modeltrail.storage.store import Store
 from modeltrail.storage.top import Top, TopGroup
 
@@ -18,7 +18,10 @@ __all__ = [
     "MeteredHour",
     "Numbered",
     "RequestedCall",
+    "Served",
+    "Side",
     "Store",
+    "Sums",
     "Top",
     "TopGroup",
 ]

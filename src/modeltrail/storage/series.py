@@ -3,10 +3,12 @@ Named reads of calls over time: sums per hour, and of both sides of a moment.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
-from sqlalchemy import ColumnElement, Float, case, cast, func, literal_column, select
+import msgspec
+from sqlalchemy import ColumnElement, Float, case, cast, func, literal_column, or_, select
 
+from modeltrail.record import OutputFormat
 from modeltrail.storage.dimensions import HOUR_US, Keys
 from modeltrail.storage.queries import CALLS, Filters, Queries, conditions
 
@@ -34,6 +36,71 @@ class Hour(NamedTuple):
     cost_nanousd_squared: float | None
     latency_us: int | None
     timed: int
+
+
+FORMATS: tuple[OutputFormat, ...] = get_args(OutputFormat)
+# What providers say of answers that were cut off, or held back.
+CUT_OFF = ("length", "max_tokens")
+HELD_BACK = ("content_filter", "safety", "refusal")
+_COUNTS = (
+    "calls",
+    "errors",
+    "schema_known",
+    "schema_failed",
+    "finish_known",
+    "cut_off",
+    "held_back",
+)
+AVERAGED = ("output_tokens", "output_chars", "latency_us")
+
+
+class Sums(NamedTuple):
+    """
+    A number of each call, summed up over the calls that report it.
+
+    Attributes:
+        squared: The sum of the squares.
+    """
+
+    n: int
+    total: float
+    squared: float
+
+
+class Side(NamedTuple):
+    """
+    The calls of one group on one side of a moment.
+
+    Attributes:
+        formats: How many answers had each format that occurs.
+        schema_known: Of how many it is known whether they fit their schema.
+        finish_known: Of how many it is known why they ended.
+        sums: Of each of `AVERAGED`.
+    """
+
+    key: tuple[str | None, ...]
+    is_after: bool
+    calls: int
+    errors: int
+    formats: Mapping[str, int]
+    schema_known: int
+    schema_failed: int
+    finish_known: int
+    cut_off: int
+    held_back: int
+    sums: Mapping[str, Sums]
+
+
+class Served(NamedTuple):
+    """
+    When one model, in one state, served a group.
+    """
+
+    key: tuple[str | None, ...]
+    response_model: str | None
+    system_fingerprint: str | None
+    first_us: int
+    calls: int
 
 
 class SeriesQueries(Queries):
@@ -69,6 +136,122 @@ class SeriesQueries(Queries):
             .order_by(hour)
         )
         return [_hour(row, keys) for row in self._rows(query)]
+
+    def sides(
+        self,
+        by: Sequence[str],
+        at_us: int,
+        filters: Filters,
+        key: Sequence[str | None] | None = None,
+    ) -> list[Side]:
+        """
+        Return the answers of each group before and after a moment, summed up.
+
+        Hits of a cache repeat old answers, and nobody saw shadow traffic: neither counts.
+
+        Args:
+            key: Only this group.
+        """
+        keys = Keys(by, CALLS, self._engine.dialect.name)
+        is_after = _one_if(CALLS.c.started_at_us >= literal_column(str(int(at_us))))
+        wanted = filters if key is None else _narrowed(filters, by, key)
+        query = (
+            select(*keys.columns, is_after.label("is_after"), *_answers())
+            .where(*conditions(wanted), *_seen())
+            .group_by(*keys.names, literal_column("is_after"))
+        )
+        found = [_side(row, keys) for row in self._rows(query)]
+        return [side for side in found if key is None or side.key == tuple(key)]
+
+    def served(self, by: Sequence[str], filters: Filters = Filters()) -> list[Served]:
+        """
+        Return which models served each group, and since when, in order of time.
+        """
+        keys = Keys(by, CALLS, self._engine.dialect.name)
+        state = (CALLS.c.response_model, CALLS.c.system_fingerprint)
+        first = func.min(CALLS.c.started_at_us)
+        query = (
+            select(*keys.columns, *state, first.label("first_us"), func.count().label("calls"))
+            .where(*conditions(filters), *_seen(), CALLS.c.response_model.is_not(None))
+            .group_by(*keys.names, *state)
+            .order_by(first)
+        )
+        return [
+            Served(
+                keys.of(row),
+                row["response_model"],
+                row["system_fingerprint"],
+                int(row["first_us"]),
+                int(row["calls"]),
+            )
+            for row in self._rows(query)
+        ]
+
+
+def _seen() -> tuple[ColumnElement[bool], ...]:
+    return tuple(
+        func.coalesce(column, False).is_(False) for column in (CALLS.c.shadow, CALLS.c.cache_hit)
+    )
+
+
+def _narrowed(filters: Filters, by: Sequence[str], key: Sequence[str | None]) -> Filters:
+    # What a filter can say finds the group by an index; the rest is told from what was found.
+    known = {
+        name: value
+        for name, value in zip(by, key, strict=True)
+        if name in Filters.__struct_fields__ and value is not None
+    }
+    return msgspec.structs.replace(filters, **known)
+
+
+def _one_if(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return case((condition, 1), else_=0)
+
+
+def _answers() -> list[ColumnElement[Any]]:
+    reasons = func.lower(CALLS.c.finish_reasons)
+    found: list[ColumnElement[Any]] = [
+        func.count().label("calls"),
+        func.sum(_one_if(CALLS.c.status == "error")).label("errors"),
+        func.count(CALLS.c.schema_ok).label("schema_known"),
+        func.sum(_one_if(CALLS.c.schema_ok.is_(False))).label("schema_failed"),
+        func.count(CALLS.c.finish_reasons).label("finish_known"),
+        func.sum(_one_if(_one_of(reasons, CUT_OFF))).label("cut_off"),
+        func.sum(_one_if(_one_of(reasons, HELD_BACK))).label("held_back"),
+    ]
+    found += [
+        func.sum(_one_if(CALLS.c.output_format == name)).label(f"format_{name}") for name in FORMATS
+    ]
+    for name in AVERAGED:
+        column = CALLS.c[name]
+        found += [
+            func.count(column).label(f"{name}_n"),
+            func.sum(column).label(f"{name}_total"),
+            _squares(column).label(f"{name}_squared"),
+        ]
+    return found
+
+
+def _one_of(reasons: ColumnElement[Any], words: Sequence[str]) -> ColumnElement[bool]:
+    # The column is a JSON list; a word in it stands between quotes.
+    return or_(*(reasons.contains(f'"{word}"', autoescape=True) for word in words))
+
+
+def _side(row: Mapping[str, Any], keys: Keys) -> Side:
+    return Side(
+        key=keys.of(row),
+        is_after=bool(row["is_after"]),
+        formats={name: number for name in FORMATS if (number := int(row[f"format_{name}"]))},
+        sums={
+            name: Sums(
+                int(row[f"{name}_n"]),
+                float(row[f"{name}_total"] or 0),
+                float(row[f"{name}_squared"] or 0),
+            )
+            for name in AVERAGED
+        },
+        **{name: int(row[name]) for name in _COUNTS},
+    )
 
 
 def _squares(column: ColumnElement[Any]) -> ColumnElement[Any]:
