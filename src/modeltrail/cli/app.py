@@ -15,6 +15,7 @@ from modeltrail.cli.cost import cost
 from modeltrail.cli.doctor import doctor
 from modeltrail.cli.exits import INTERRUPTED, OK, tell
 from modeltrail.cli.export import export
+from modeltrail.cli.forecast import forecast
 from modeltrail.cli.migrate import migrate
 from modeltrail.cli.prices import prices
 from modeltrail.cli.reconcile import reconcile
@@ -52,6 +53,7 @@ app.add_typer(cost, name="cost", rich_help_panel=LOOK)
 cost.command()(why)
 for each in (show, diff, recompute, refresh):
     prices.command()(each)
+cost.command()(forecast)
 app.command(rich_help_panel=LOOK)(top)
 app.add_typer(prices, name="prices", rich_help_panel=LOOK)
 app.command(rich_help_panel=LOOK)(spikes)
