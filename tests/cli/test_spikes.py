@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -101,3 +102,53 @@ def test_wrong_words_are_usage(typed: Any, watched: str) -> None:
     """A dimension, a metric or a time that is none ends with 2."""
     for words in (["--by", "colour"], ["--metric", "joy"], ["--since", "then"]):
         assert typed("spikes", *words).returncode == 2
+
+
+BUDGETS = """
+[[budget]]
+feature = "support"
+metric = "cost_usd"
+per = "hour"
+at_most = "0.05"
+"""
+
+
+def test_budgets_need_no_history(cli: Any, watched: str, tmp_path: Path) -> None:
+    """A week is enough for a budget: exceeded is 1, kept is 0; neither is 3."""
+    file = tmp_path / "budgets.toml"
+    file.write_text(BUDGETS)
+    week = ("spikes", "--since", "2026-06-29", "--until", "2026-07-06", "--budgets", str(file))
+    result = cli(*week)
+    assert result.exit_code == 1
+    assert result.stdout.splitlines()[-1].split() == [
+        "2026-06-30", "04:00", "hour", "feature=support", "cost_usd", "0.08", "0.05", "40",
+    ]  # fmt: skip
+    assert "budgets: 1 judged" in result.stderr
+    (row,) = json.loads(cli(*week, "--format", "json").stdout)["over_budget"]
+    assert row == {
+        "budget": 1,
+        "only": {"feature": "support"},
+        "metric": "cost_usd",
+        "per": "hour",
+        "start_us": START_US + SPIKE * HOUR_US,
+        "value": "0.08",
+        "at_most": "0.05",
+        "calls": 40,
+    }
+    assert json.loads(cli(*week, "--format", "jsonl").stdout) == row
+    file.write_text(BUDGETS.replace("0.05", "0.08"))
+    assert cli(*week).exit_code == 0
+    assert cli(*week[:-2]).exit_code == 3
+
+
+def test_wrong_budgets_are_usage(typed: Any, watched: str, tmp_path: Path) -> None:
+    """A file that is not there or not right, or a format without a place for them, ends with 2."""
+    file = tmp_path / "budgets.toml"
+    missing = typed("spikes", "--budgets", str(file))
+    assert missing.returncode == 2
+    assert f"the budgets {file} cannot be read" in missing.stderr
+    file.write_text(BUDGETS.replace("cost_usd", "euros"))
+    wrong = typed("spikes", "--budgets", str(file))
+    assert (wrong.returncode, "budget 1: metric cannot be 'euros'" in wrong.stderr) == (2, True)
+    file.write_text(BUDGETS)
+    assert typed("spikes", "--budgets", str(file), "--format", "csv").returncode == 2

@@ -14,6 +14,8 @@ def hour(at: int, calls: int = 10, key: str = "a", **more: float | None) -> Hour
     """Return an hour of calls, each of 100 tokens, $0.000001 and a second."""
     given = {
         "errors": 0,
+        "unpriced": 0,
+        "input_tokens": None,
         "output_tokens": 100 * calls,
         "output_tokens_squared": 100.0**2 * calls,
         "cost_nanousd": 1000 * calls,

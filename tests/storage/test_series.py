@@ -18,7 +18,14 @@ def test_calls_are_summed_up_by_the_hour_they_started_in(store: Store) -> None:
     keep(
         store,
         [
-            call(START_US, feature="a", output_tokens=3, cost_nanousd=LARGE, latency_us=10),
+            call(
+                START_US,
+                feature="a",
+                input_tokens=9,
+                output_tokens=3,
+                cost_nanousd=LARGE,
+                latency_us=10,
+            ),
             call(START_US + HOUR_US - 1, feature="a", output_tokens=4, latency_us=20),
             call(START_US + HOUR_US, feature="a", status="error"),
             call(START_US + HOUR_US, latency_us=5),
@@ -26,9 +33,9 @@ def test_calls_are_summed_up_by_the_hour_they_started_in(store: Store) -> None:
     )
     found = store.hours(["feature"])
     assert sorted(found, key=lambda each: (each.hour, each.errors)) == [
-        Hour(("a",), FIRST, 2, 0, 7, 25.0, LARGE, float(LARGE) ** 2, 30, 2),
-        Hour((None,), FIRST + 1, 1, 0, None, None, None, None, 5, 1),
-        Hour(("a",), FIRST + 1, 1, 1, None, None, None, None, None, 0),
+        Hour(("a",), FIRST, 2, 0, 1, 9, 7, 25.0, LARGE, float(LARGE) ** 2, 30, 2),
+        Hour((None,), FIRST + 1, 1, 0, 1, None, None, None, None, None, 5, 1),
+        Hour(("a",), FIRST + 1, 1, 1, 1, None, None, None, None, None, None, 0),
     ]
     assert all(type(value) is int for each in found for value in (each.calls, each.errors))
 
@@ -101,3 +108,27 @@ def test_models_that_served_in_order_of_time(store: Store) -> None:
         Served(("a",), "m2", None, START_US + 1, 1),
         Served(("a",), "m1", "f2", START_US + 4, 1),
     ]
+
+
+def test_95th_percentile_by_the_nearest_rank(store: Store) -> None:
+    """Of 20 calls the 19th, of 21 the 20th; per period, and of all in one."""
+    times = [
+        START_US + hour * HOUR_US + n for hour, most in ((0, 20), (30, 21)) for n in range(most)
+    ]
+    keep(store, [call(at, feature="a", latency_us=at % HOUR_US + 1) for at in reversed(times)])
+    keep(store, [call(START_US, feature="b", latency_us=10**9), call(START_US, feature="a")])
+    only = {"feature": "a"}
+    day = FIRST // 24
+    assert store.latency_p95(Filters(), only, 1) == {FIRST: (19, 20), FIRST + 30: (20, 21)}
+    assert store.latency_p95(Filters(), only, 24) == {day: (19, 20), day + 1: (20, 21)}
+    # Of 41 the 39th: 1 1 2 2 ... 20 20 21.
+    assert store.latency_p95(Filters(), only, None) == {0: (20, 41)}
+    assert store.latency_p95(Filters(until_us=START_US), only, None) == {}
+
+
+def test_hours_of_some_calls_only(store: Store) -> None:
+    """Any dimension can be asked for, a wrong one is refused."""
+    keep(store, [call(START_US, feature="a", provider="x"), call(START_US, feature="a")])
+    assert [each.calls for each in store.hours([], only={"feature": "a", "provider": "x"})] == [1]
+    with pytest.raises(ConfigurationError, match="'colour'"):
+        store.hours([], only={"colour": "red"})

@@ -3,11 +3,13 @@
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from modeltrail.cli import options
+from modeltrail.cli.budgets import excess_row, read_budgets, tell_spent, write_excesses
 from modeltrail.cli.exits import CANNOT_TELL, FINDING, OK, command, tell
 from modeltrail.cli.output import write_json, write_rows, write_table
 from modeltrail.cli.trails import reading
@@ -58,14 +60,19 @@ def spikes(
         str | None,
         typer.Option(metavar="TIME", help="Only tell of hours from then on, such as 24h."),
     ] = None,
+    budgets: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Also tell of periods that exceed these budgets (TOML)."),
+    ] = None,
     format: options.FormatOption = "table",
 ) -> int:
     """
     Find the hours of more calls, errors, tokens, cost or latency than their week lets expect.
 
-    Ends with 1 if there are any, with 3 if no series has the four weeks of
-    history that it takes.
+    Ends with 1 if there are any, or a budget is exceeded; with 3 if no series
+    has the four weeks of history that it takes, and no budget is given.
     """
+    from modeltrail.report.budgets import judge
     from modeltrail.report.spikes import watch, window
     from modeltrail.storage import HOUR_US, Filters
 
@@ -74,11 +81,22 @@ def spikes(
     within = window(options.moment_us(since, now) or 0, until_us, options.moment_us(recent, now))
     dimensions = options.names_in(by)
     metrics = [_metric(name) for name in options.names_in(metric)]
+    limits = None if budgets is None else read_budgets(budgets, format)
     filters = Filters(since_us=within.first * HOUR_US, until_us=within.end * HOUR_US)
     with reading(context.obj) as store:
         found = watch(store.hours(dimensions, filters), metrics, within)
+        spent = judge(
+            store,
+            limits or (),
+            filters.since_us or 0,
+            until_us,
+            None if recent is None else within.recent * HOUR_US,
+        )
     if format == "table":
         _write_table(dimensions, found)
+        if spent.excesses:
+            print()
+            write_excesses(spent.excesses)
     elif format == "json":
         write_json(
             SCHEMA,
@@ -88,26 +106,26 @@ def spikes(
             until_us=filters.until_us,
             recent_us=within.recent * HOUR_US,
             rows=[_row(dimensions, each) for each in found.findings],
+            over_budget=[excess_row(each) for each in spent.excesses],
             judged=found.judged,
             refused=[_refused(dimensions, each) for each in found.refusals],
         )
     else:
         rows = [_row(dimensions, each) for each in found.findings]
+        rows += [excess_row(each) for each in spent.excesses]
         write_rows(format, SCHEMA, [*dimensions, *NAMES], rows)
     _tell(found, within.first * HOUR_US, within.end * HOUR_US)
-    return _code(found)
+    if limits is not None:
+        tell_spent(limits, spent)
+    if found.findings or spent.excesses:
+        return FINDING
+    return OK if found.judged or limits else CANNOT_TELL
 
 
 def _metric(name: str) -> str:
     if name not in UNITS:
         raise ConfigurationError(f"{name!r} is no metric; choose from {', '.join(UNITS)}")
     return UNITS[name]
-
-
-def _code(found: "Watch") -> int:
-    if found.findings:
-        return FINDING
-    return OK if found.judged else CANNOT_TELL
 
 
 def _row(dimensions: Sequence[str], finding: "Finding") -> dict[str, Any]:

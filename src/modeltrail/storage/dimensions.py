@@ -54,6 +54,10 @@ COLUMNS = (
     "output_format",
     "prompt_digest",
 )
+# Those of them that hold texts.
+TEXTS = tuple(
+    name for name in COLUMNS if name not in {"streaming", "is_fallback", "cache_hit", "shadow"}
+)
 TAG = "tag."
 HOUR_US = 3_600_000_000
 DAY_US = 24 * HOUR_US

@@ -3,13 +3,15 @@ Named reads of calls over time: sums per hour, and of both sides of a moment.
 """
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple, get_args
 
 import msgspec
-from sqlalchemy import ColumnElement, Float, case, cast, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Float, Integer, case, cast, func, literal_column, or_, select
 
+from modeltrail.errors import ConfigurationError
 from modeltrail.record import OutputFormat
-from modeltrail.storage.dimensions import HOUR_US, Keys
+from modeltrail.storage.dimensions import HOUR_US, TEXTS, Keys
 from modeltrail.storage.queries import CALLS, Filters, Queries, conditions
 
 
@@ -20,7 +22,8 @@ class Hour(NamedTuple):
     Attributes:
         key: The values that they share, in the order asked for.
         hour: Hours since 1970, UTC.
-        output_tokens: None if no call reports any; so are all that follow.
+        unpriced: How many of them have no known cost.
+        input_tokens: None if no call reports any; so are all that follow.
         output_tokens_squared: The sum of their squares, and so below.
         latency_us: The sum over the calls whose latency is known.
         timed: How many these are.
@@ -30,6 +33,8 @@ class Hour(NamedTuple):
     hour: int
     calls: int
     errors: int
+    unpriced: int
+    input_tokens: int | None
     output_tokens: int | None
     output_tokens_squared: float | None
     cost_nanousd: int | None
@@ -108,9 +113,17 @@ class SeriesQueries(Queries):
     Reads of how calls change.
     """
 
-    def hours(self, by: Sequence[str], filters: Filters = Filters()) -> list[Hour]:
+    def hours(
+        self,
+        by: Sequence[str],
+        filters: Filters = Filters(),
+        only: Mapping[str, str] = MappingProxyType({}),
+    ) -> list[Hour]:
         """
         Return the calls of each hour that has any, summed up by dimensions.
+
+        Args:
+            only: Values of columns of texts; only calls that have them count.
 
         Raises:
             ConfigurationError: A dimension is unknown.
@@ -124,6 +137,8 @@ class SeriesQueries(Queries):
                 hour.label("hour"),
                 func.count().label("calls"),
                 func.count(case((CALLS.c.status == "error", 1))).label("errors"),
+                (func.count() - func.count(CALLS.c.cost_nanousd)).label("unpriced"),
+                func.sum(CALLS.c.input_tokens).label("input_tokens"),
                 func.sum(CALLS.c.output_tokens).label("output_tokens"),
                 _squares(CALLS.c.output_tokens).label("output_tokens_squared"),
                 func.sum(CALLS.c.cost_nanousd).label("cost_nanousd"),
@@ -131,11 +146,43 @@ class SeriesQueries(Queries):
                 func.sum(CALLS.c.latency_us).label("latency_us"),
                 func.count(CALLS.c.latency_us).label("timed"),
             )
-            .where(*conditions(filters))
+            .where(*conditions(filters), *_only(only))
             .group_by(*keys.names, hour)
             .order_by(hour)
         )
         return [_hour(row, keys) for row in self._rows(query)]
+
+    def latency_p95(
+        self, filters: Filters, only: Mapping[str, str], hours: int | None
+    ) -> dict[int, tuple[int, int]]:
+        """
+        Return the 95th percentile of the latency by the nearest rank, and of how many calls.
+
+        Args:
+            hours: Of how many hours each; None takes all in one.
+
+        Returns:
+            By number of the period since 1970, 0 for all in one.
+        """
+        latency = CALLS.c.latency_us
+        length: ColumnElement[int] = literal_column(str(HOUR_US * (hours or 0)))
+        period = CALLS.c.started_at_us.op("/")(length) if hours else literal_column("0")
+        ranked = (
+            select(
+                period.label("period"),
+                latency.label("latency_us"),
+                func.row_number().over(partition_by=period, order_by=latency).label("place"),
+                func.count().over(partition_by=period).label("n"),
+            )
+            .where(*conditions(filters), *_only(only), latency.is_not(None))
+            .subquery()
+        )
+        # The rank is 0.95 n, rounded up.
+        rank = (ranked.c.n * 95 + 99) // literal_column("100", Integer)
+        query = select(ranked).where(ranked.c.place == rank)
+        return {
+            int(row["period"]): (int(row["latency_us"]), int(row["n"])) for row in self._rows(query)
+        }
 
     def sides(
         self,
@@ -186,6 +233,13 @@ class SeriesQueries(Queries):
             )
             for row in self._rows(query)
         ]
+
+
+def _only(values: Mapping[str, str]) -> list[ColumnElement[bool]]:
+    if unknown := values.keys() - set(TEXTS):
+        names = ", ".join(map(repr, sorted(unknown)))
+        raise ConfigurationError(f"calls cannot be told by {names}; use {', '.join(TEXTS)}")
+    return [CALLS.c[name] == value for name, value in values.items()]
 
 
 def _seen() -> tuple[ColumnElement[bool], ...]:
