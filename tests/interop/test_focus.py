@@ -145,6 +145,15 @@ def test_price_that_is_more_than_rates() -> None:
     assert (row["SkuMeter"], row["ListUnitPrice"]) == ("Tokens", None)
 
 
+def test_list_cost_of_a_price_by_size() -> None:
+    """Gemini 2.5 Pro is dearer beyond 200,000 tokens: $1.25 and $10 below, no rate for each."""
+    gemini = {"provider": "google", "model": "gemini-2.5-pro", "cache_read_input_tokens": None}
+    (row,) = rows_of(call(**gemini, cost_nanousd=7, cost_source="reported"))
+    assert row["ListCost"] == str(Decimal(1_000 * 1_250 + 100 * 10_000).scaleb(-9).normalize())
+    assert (row["EffectiveCost"], row["ListUnitPrice"]) == ("0.000000007", None)
+    assert row["x_ListPriceKnown"] == "true"
+
+
 def test_calls_without_tokens_are_requests() -> None:
     """A picture has a reported cost and no tokens."""
     drawn = call(

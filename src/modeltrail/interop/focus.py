@@ -178,10 +178,10 @@ class Bill:
             self.left_out_with_tokens += call.input_tokens is not None
             return
         usage, counts = _usage(call), _counts(call)
-        found = _list_price(call, usage) if any(counts) else None
+        found = _list_price(call, usage) if sum(counts) else None
         meter, listed = None, None
         if found is None:
-            meter = ALL_TOKENS if any(counts) else REQUESTS
+            meter = ALL_TOKENS if sum(counts) else REQUESTS
             listed = _listed_nanousd(call, usage)
         key = _Key(
             period=call.started_at_us // self._period_us,
@@ -340,12 +340,13 @@ def _by_kind(rates: Rates) -> tuple[Decimal, ...]:
 
 def _counts(call: BilledCall) -> tuple[int, ...]:
     """
-    Return the tokens of each kind; those of caches are at most the input.
+    Return the tokens of each kind, which add up to input and output.
+
+    Where figures contradict each other a kind may be below zero; such calls
+    are charged as a whole.
     """
-    read = min(call.cache_read_input_tokens or 0, call.input_tokens or 0)
-    written = min(call.cache_creation_input_tokens or 0, (call.input_tokens or 0) - read)
-    uncached = (call.input_tokens or 0) - read - written
-    return uncached, read, written, call.output_tokens or 0
+    read, written = call.cache_read_input_tokens or 0, call.cache_creation_input_tokens or 0
+    return (call.input_tokens or 0) - read - written, read, written, call.output_tokens or 0
 
 
 def _costs(nanousd: int, list_cost: str, unit_price: str | None) -> dict[str, str | None]:
