@@ -5,13 +5,13 @@ Amounts are decimal strings of cents. Grouped by description a cost names its
 model; the costs of the priority tier are not in it.
 """
 
-from collections.abc import Sequence
 from decimal import Decimal
 
 import msgspec
 from msgspec import Struct
 
-from modeltrail.interop.export import Export, UsageBucket, nanousd, rfc3339_us
+from modeltrail.interop.export import Export, UsageBucket, nanousd
+from modeltrail.interop.pages import DatedBucket, Page, Span, export_of
 
 CENTS = 100
 
@@ -28,26 +28,7 @@ class Result(Struct, frozen=True, kw_only=True):
     service_tier: str | None = None
 
 
-class Bucket(Struct, frozen=True):
-    """
-    A day, UTC.
-    """
-
-    starting_at: str
-    ending_at: str
-    results: list[Result]
-
-
-class Page(Struct, frozen=True):
-    """
-    What one request returns.
-    """
-
-    data: list[Bucket]
-    has_more: bool = False
-
-
-PAGES = msgspec.json.Decoder(Page)
+PAGES = msgspec.json.Decoder(Page[DatedBucket[Result]])
 
 
 def read(name: str, content: bytes) -> Export:
@@ -57,24 +38,17 @@ def read(name: str, content: bytes) -> Export:
     Raises:
         ConfigurationError: A time is none, or an amount in another currency.
     """
-    pages: Sequence[Page] = PAGES.decode_lines(content)
-    buckets = [bucket for page in pages for bucket in page.data]
-    return Export(
-        name=name,
-        format="anthropic-costs",
-        provider="anthropic",
-        kind="costs",
-        buckets=tuple(_read(bucket, each) for bucket in buckets for each in bucket.results),
-        spans=tuple((rfc3339_us(each.starting_at), rfc3339_us(each.ending_at)) for each in buckets),
-        more=pages[-1].has_more,
+    pages = PAGES.decode_lines(content)
+    return export_of(
+        name, pages, _read, format="anthropic-costs", provider="anthropic", kind="costs"
     )
 
 
-def _read(bucket: Bucket, result: Result) -> UsageBucket:
+def _read(result: Result, span: Span) -> UsageBucket:
     return UsageBucket(
         provider="anthropic",
-        start_us=rfc3339_us(bucket.starting_at),
-        end_us=rfc3339_us(bucket.ending_at),
+        start_us=span[0],
+        end_us=span[1],
         model=result.model,
         project=result.workspace_id,
         cost_nanousd=nanousd(result.amount, result.currency, per_dollar=CENTS),

@@ -5,12 +5,11 @@ It counts what is read from and written to a cache apart from the other input,
 and it does not count requests.
 """
 
-from collections.abc import Sequence
-
 import msgspec
 from msgspec import Struct
 
-from modeltrail.interop.export import Export, UsageBucket, rfc3339_us
+from modeltrail.interop.export import Export, UsageBucket
+from modeltrail.interop.pages import DatedBucket, Page, Span, export_of
 
 
 class CacheCreation(Struct, frozen=True):
@@ -37,26 +36,7 @@ class Result(Struct, frozen=True, kw_only=True):
     service_tier: str | None = None
 
 
-class Bucket(Struct, frozen=True):
-    """
-    A minute, an hour or a day, UTC.
-    """
-
-    starting_at: str
-    ending_at: str
-    results: list[Result]
-
-
-class Page(Struct, frozen=True):
-    """
-    What one request returns.
-    """
-
-    data: list[Bucket]
-    has_more: bool = False
-
-
-PAGES = msgspec.json.Decoder(Page)
+PAGES = msgspec.json.Decoder(Page[DatedBucket[Result]])
 
 
 def read(name: str, content: bytes) -> Export:
@@ -66,26 +46,19 @@ def read(name: str, content: bytes) -> Export:
     Raises:
         ConfigurationError: A time is none.
     """
-    pages: Sequence[Page] = PAGES.decode_lines(content)
-    buckets = [bucket for page in pages for bucket in page.data]
-    return Export(
-        name=name,
-        format="anthropic-usage",
-        provider="anthropic",
-        kind="usage",
-        buckets=tuple(_read(bucket, each) for bucket in buckets for each in bucket.results),
-        spans=tuple((rfc3339_us(each.starting_at), rfc3339_us(each.ending_at)) for each in buckets),
-        more=pages[-1].has_more,
+    pages = PAGES.decode_lines(content)
+    return export_of(
+        name, pages, _read, format="anthropic-usage", provider="anthropic", kind="usage"
     )
 
 
-def _read(bucket: Bucket, result: Result) -> UsageBucket:
+def _read(result: Result, span: Span) -> UsageBucket:
     written = result.cache_creation
     creation = written.ephemeral_5m_input_tokens + written.ephemeral_1h_input_tokens
     return UsageBucket(
         provider="anthropic",
-        start_us=rfc3339_us(bucket.starting_at),
-        end_us=rfc3339_us(bucket.ending_at),
+        start_us=span[0],
+        end_us=span[1],
         model=result.model,
         key=result.api_key_id,
         project=result.workspace_id,

@@ -4,13 +4,13 @@ OpenAI's `GET /v1/organization/costs`.
 Grouped by line item a cost names its model: "gpt-4o-mini-2024-07-18, input".
 """
 
-from collections.abc import Sequence
 from decimal import Decimal
 
 import msgspec
 from msgspec import Struct
 
-from modeltrail.interop.export import SECOND_US, Export, UsageBucket, nanousd
+from modeltrail.interop.export import Export, UsageBucket, nanousd
+from modeltrail.interop.pages import Page, Span, UnixBucket, export_of
 
 
 class Amount(Struct, frozen=True):
@@ -33,26 +33,7 @@ class Result(Struct, frozen=True, kw_only=True):
     api_key_id: str | None = None
 
 
-class Bucket(Struct, frozen=True):
-    """
-    A day.
-    """
-
-    start_time: int
-    end_time: int
-    results: list[Result]
-
-
-class Page(Struct, frozen=True):
-    """
-    What one request returns.
-    """
-
-    data: list[Bucket]
-    has_more: bool = False
-
-
-PAGES = msgspec.json.Decoder(Page)
+PAGES = msgspec.json.Decoder(Page[UnixBucket[Result]])
 
 
 def read(name: str, content: bytes) -> Export:
@@ -62,24 +43,15 @@ def read(name: str, content: bytes) -> Export:
     Raises:
         ConfigurationError: An amount is in another currency.
     """
-    pages: Sequence[Page] = PAGES.decode_lines(content)
-    buckets = [bucket for page in pages for bucket in page.data]
-    return Export(
-        name=name,
-        format="openai-costs",
-        provider="openai",
-        kind="costs",
-        buckets=tuple(_read(bucket, each) for bucket in buckets for each in bucket.results),
-        spans=tuple((each.start_time * SECOND_US, each.end_time * SECOND_US) for each in buckets),
-        more=pages[-1].has_more,
-    )
+    pages = PAGES.decode_lines(content)
+    return export_of(name, pages, _read, format="openai-costs", provider="openai", kind="costs")
 
 
-def _read(bucket: Bucket, result: Result) -> UsageBucket:
+def _read(result: Result, span: Span) -> UsageBucket:
     return UsageBucket(
         provider="openai",
-        start_us=bucket.start_time * SECOND_US,
-        end_us=bucket.end_time * SECOND_US,
+        start_us=span[0],
+        end_us=span[1],
         model=_model(result.line_item),
         key=result.api_key_id,
         project=result.project_id,

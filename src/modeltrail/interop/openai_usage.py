@@ -4,12 +4,11 @@ OpenAI's `GET /v1/organization/usage/completions` (and `/embeddings`).
 `input_tokens` includes what was read from and written to a cache.
 """
 
-from collections.abc import Sequence
-
 import msgspec
 from msgspec import Struct
 
-from modeltrail.interop.export import SECOND_US, Export, UsageBucket
+from modeltrail.interop.export import Export, UsageBucket
+from modeltrail.interop.pages import Page, Span, UnixBucket, export_of
 
 
 class Result(Struct, frozen=True, kw_only=True):
@@ -28,50 +27,22 @@ class Result(Struct, frozen=True, kw_only=True):
     batch: bool | None = None
 
 
-class Bucket(Struct, frozen=True):
-    """
-    A minute, an hour or a day; the first and the last may be cut.
-    """
-
-    start_time: int
-    end_time: int
-    results: list[Result]
-
-
-class Page(Struct, frozen=True):
-    """
-    What one request returns.
-    """
-
-    data: list[Bucket]
-    has_more: bool = False
-
-
-PAGES = msgspec.json.Decoder(Page)
+PAGES = msgspec.json.Decoder(Page[UnixBucket[Result]])
 
 
 def read(name: str, content: bytes) -> Export:
     """
     Read a file of pages, one after the other.
     """
-    pages: Sequence[Page] = PAGES.decode_lines(content)
-    buckets = [bucket for page in pages for bucket in page.data]
-    return Export(
-        name=name,
-        format="openai-usage",
-        provider="openai",
-        kind="usage",
-        buckets=tuple(_read(bucket, each) for bucket in buckets for each in bucket.results),
-        spans=tuple((each.start_time * SECOND_US, each.end_time * SECOND_US) for each in buckets),
-        more=pages[-1].has_more,
-    )
+    pages = PAGES.decode_lines(content)
+    return export_of(name, pages, _read, format="openai-usage", provider="openai", kind="usage")
 
 
-def _read(bucket: Bucket, result: Result) -> UsageBucket:
+def _read(result: Result, span: Span) -> UsageBucket:
     return UsageBucket(
         provider="openai",
-        start_us=bucket.start_time * SECOND_US,
-        end_us=bucket.end_time * SECOND_US,
+        start_us=span[0],
+        end_us=span[1],
         model=result.model,
         key=result.api_key_id,
         project=result.project_id,
