@@ -16,6 +16,7 @@ BENCHMARKS = {
     "invocation": "benchmarks.core:invocation",
     "digest": "benchmarks.core:digest",
     "durable-write": "benchmarks.ingest:durable_write",
+    "reports": "benchmarks.sums:reports",
     "event-loop": "benchmarks.stalls:event_loop",
     "busy-thread": "benchmarks.stalls:beside_a_busy_thread",
     "imports": "benchmarks.imports:imports",

@@ -92,3 +92,18 @@ def test_unknown_dimension_is_refused(store: Store) -> None:
     """As for sums."""
     with pytest.raises(ConfigurationError, match="feature, segment"):
         store.top(["nothing"])
+
+
+def test_late_facts_are_in_every_sum(store: Store) -> None:
+    """What was amended counts in place of what was stored first, whatever is summed up."""
+    dear = store.calls(Filters(feature="dear"))[0].record
+    at_us = dear.started_at_us
+    late = [
+        (dear.id, at_us, 1, name, "5", None, "o:1") for name in ("cost_nanousd", "input_tokens")
+    ]
+    assert store.append(Batch(amendment=late)) == []
+    only = Filters(feature="dear")
+    (group,), (spend,) = store.sums([], only), store.spends([], only)
+    everything = store.top([], only).everything
+    for found in (group, spend, everything):
+        assert (found.cost_nanousd, found.input_tokens, found.output_tokens) == (5, 5, 1)
