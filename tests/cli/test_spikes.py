@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -152,3 +153,11 @@ def test_wrong_budgets_are_usage(typed: Any, watched: str, tmp_path: Path) -> No
     assert (wrong.returncode, "budget 1: metric cannot be 'euros'" in wrong.stderr) == (2, True)
     file.write_text(BUDGETS)
     assert typed("spikes", "--budgets", str(file), "--format", "csv").returncode == 2
+
+
+def test_the_future_is_not_judged(cli: Any, watched: str) -> None:
+    """Hours that are not over are no hours of silence, whatever --until says."""
+    found = json.loads(cli("spikes", "--until", "2199-01-01", "--format", "json").stdout)
+    end = datetime.fromtimestamp(found["until_us"] / 1e6, UTC)
+    assert end <= datetime.now(UTC)
+    assert found["until_us"] % HOUR_US == 0
