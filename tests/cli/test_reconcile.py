@@ -373,6 +373,14 @@ def test_errors_say_what_to_do(
     assert message in result.stderr
 
 
+def test_same_export_twice_is_refused(cli: Any, url: str, save: Any) -> None:
+    """Or everything would look as if it had been tried twice."""
+    bills.record_all(url, USED)
+    result = cli("reconcile", *save(*[bills.openai_usage(USED)] * 2))
+    assert result.exit_code == 2
+    assert "tell the same; leave one out" in result.stderr
+
+
 def test_pages_that_were_not_fetched_are_told(cli: Any, url: str, save: Any) -> None:
     """A first page without the others is no whole export."""
     bills.record_all(url, USED)

@@ -5,6 +5,7 @@ What is compared of a provider is as fine as the coarsest of its exports: by
 day where one tells days only, without models or keys where one tells none.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import NamedTuple
@@ -53,6 +54,19 @@ class Scope(NamedTuple):
         The end of what is compared, excluded.
         """
         return self.starts[-1] + self.grain_us
+
+    def bucket(self, at_us: int) -> int:
+        """
+        Return where the bucket of a moment begins.
+        """
+        return at_us // self.grain_us * self.grain_us
+
+    def has(self, at_us: int) -> bool:
+        """
+        Tell whether the bucket of a moment is compared.
+        """
+        place = bisect_left(self.starts, self.bucket(at_us))
+        return place < len(self.starts) and self.starts[place] == self.bucket(at_us)
 
 
 class Row(NamedTuple):
@@ -154,44 +168,35 @@ def compare(
         keys: Alias of a key in the trail -> its id in the exports.
     """
     own = [each for each in exports if each.provider == scope.provider]
-    wanted = set(scope.starts)
-    buckets = [
-        bucket
-        for each in own
-        for bucket in each.buckets
-        if bucket.start_us // scope.grain_us * scope.grain_us in wanted
-    ]
+    theirs = [bucket for each in own for bucket in each.buckets if scope.has(bucket.start_us)]
     ours = [
         hour._replace(key=keys.get(hour.key, hour.key) if hour.key else None)
         for hour in hours
-        if hour.provider == scope.provider
-        and hour.start_us // scope.grain_us * scope.grain_us in wanted
+        if hour.provider == scope.provider and scope.has(hour.start_us)
     ]
     by_model, by_key = _told(own, ours)
     named = matches(
-        {hour.model for hour in ours if hour.model}, {each.model for each in buckets if each.model}
+        {hour.model for hour in ours if hour.model}, {each.model for each in theirs if each.model}
     )
+
+    def cell(start_us: int, model: str | None, key: str | None) -> _Cell:
+        return _Cell(scope.bucket(start_us), model if by_model else None, key if by_key else None)
+
     trail: dict[_Cell, list[MeteredHour]] = {}
     for hour in ours:
-        model = named.get(hour.model, hour.model) if hour.model else None
-        cell = _cell(
-            scope, hour.start_us, model if by_model else None, hour.key if by_key else None
-        )
-        trail.setdefault(cell, []).append(hour)
+        model = named[hour.model] if hour.model else None
+        trail.setdefault(cell(hour.start_us, model, hour.key), []).append(hour)
     export: dict[_Cell, list[UsageBucket]] = {}
-    for each in buckets:
-        cell = _cell(
-            scope, each.start_us, each.model if by_model else None, each.key if by_key else None
-        )
-        export.setdefault(cell, []).append(each)
-    told = _told_measures(own)
+    for each in theirs:
+        export.setdefault(cell(each.start_us, each.model, each.key), []).append(each)
     known = _Known(
-        {cell.model for cell in trail} if by_model else None,
-        {cell.key for cell in trail} if by_key else None,
+        {each.model for each in trail} if by_model else None,
+        {each.key for each in trail} if by_key else None,
     )
+    told = _told_measures(own)
     pairs = {
-        cell: _pair(cell, trail.get(cell, []), export.get(cell, []), told, known)
-        for cell in {*trail, *export}
+        each: _pair(each, trail.get(each, []), export.get(each, []), told, known)
+        for each in {*trail, *export}
     }
     return _rows(scope, pairs, tolerance)
 
@@ -203,10 +208,6 @@ class _Known(NamedTuple):
 
     models: set[str | None] | None
     keys: set[str | None] | None
-
-
-def _cell(scope: Scope, start_us: int, model: str | None, key: str | None) -> _Cell:
-    return _Cell(start_us // scope.grain_us * scope.grain_us, model, key)
 
 
 def _told(exports: Iterable[Export], ours: Iterable[MeteredHour]) -> tuple[bool, bool]:
