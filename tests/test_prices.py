@@ -101,6 +101,21 @@ def test_figures_that_do_not_add_up_cost_none(model: str) -> None:
     assert cost.nanousd is None
 
 
+def test_more_hour_long_writes_than_writes_cost_none() -> None:
+    """A part beyond its whole has no cost, either."""
+    used = Usage(
+        input_tokens=90,
+        cache_creation_input_tokens=40,
+        output_tokens=5,
+        detail={"cache_creation_1h_input_tokens": 50},
+        source="provider",
+    )
+    cost = price(
+        used, operation="chat", provider="anthropic", model="claude-sonnet-4-0", at_us=NOW_US
+    )
+    assert cost.nanousd is None
+
+
 def test_embeddings_have_no_output() -> None:
     """text-embedding-3-small costs 0.02 dollars a million in."""
     cost = price(
@@ -185,7 +200,23 @@ def test_tier_that_is_asked_for_often_is_worked_out_once() -> None:
     assert (len(listed._RATES), len(listed._VARIANTS)) == known
 
 
-@pytest.mark.parametrize("model", ["claude-sonnet-4-0", "gpt-4o-mini"])
+def test_tier_has_a_price_from_the_day_on_that_is_listed() -> None:
+    """gpt-4.1 at priority, 3.50 dollars a million in and 14 out, is listed since 2026-10-12."""
+    costs = [
+        price(
+            usage(input_tokens=1000, output_tokens=100),
+            operation="chat",
+            provider="openai",
+            model="gpt-4.1",
+            at_us=at(2026, 10, day),
+            service_tier="priority",
+        ).nanousd
+        for day in (11, 12)
+    ]
+    assert costs == [None, 1000 * 3500 + 100 * 14000]
+
+
+@pytest.mark.parametrize("model", ["claude-sonnet-4-0", "gpt-4o-mini", "gpt-5.5"])
 def test_writes_for_an_hour_without_a_price(model: str) -> None:
     """They cost more than others: where nobody says how much, the cost is unknown."""
     used = Usage(

@@ -46,7 +46,7 @@ def _known(reported: dict[str, Any], tree: Tree) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     for key, value in reported.items():
         if type(value) is int:
-            if key in tree and value >= 0:
+            if key in tree:
                 kept[key] = value
         elif (branch := tree.get(key)) and isinstance(value, dict):
             kept[key] = _known(value, branch)
