@@ -19,13 +19,13 @@ demo: $(VENV)/demo.stamp ## three real applications, one trail: the main job, wi
 	$(BIN)/python -m examples.demo
 
 test: $(VENV)/dev.stamp $(PROXY)/proxy.stamp ## the tests, documentation included, but for the slow ones
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" --durations=20
 
 coverage: $(VENV)/dev.stamp $(PROXY)/proxy.stamp ## the same, and which lines and branches they do not reach
 	$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term
 
 slow: $(VENV)/dev.stamp $(PROXY)/proxy.stamp ## the slow tests: a million calls, half a minute of eight processes
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow --durations=20
 
 oldest: $(OLDEST)/stamp ## the tests of the integrations with the oldest versions that they may have
 	$(OLDEST)/bin/python -m pytest -m "not slow" tests/integrations --ignore-glob='*/test_proxy*'
