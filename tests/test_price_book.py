@@ -239,7 +239,7 @@ def test_example_of_the_documentation_holds(tmp_path: Path) -> None:
     page = (Path(__file__).parents[1] / "docs" / "howto" / "prices.md").read_text("utf-8")
     path = tmp_path / "prices.toml"
     path.write_text(page.split("```toml\n")[1].split("```")[0])
-    command, _, printed = page.split("```console\n$ ")[1].split("```")[0].partition("11-01\n")
+    command, _, printed = page.split("```text\n$ ")[1].split("```")[0].partition("11-01\n")
     words = shlex.split(command.replace("\\\n", "") + "11-01")[1:]
     words[words.index("prices.toml")] = str(path)
     assert CliRunner().invoke(app, words).stdout == printed
