@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import litellm
@@ -17,6 +18,7 @@ import pytest
 from drivers.litellm import at
 from modeltrail_litellm import TrailLogger, install, uninstall
 from modeltrail_litellm.open_calls import OpenCalls
+from packaging.version import Version
 
 import modeltrail
 from modeltrail.record import CallRecord
@@ -135,22 +137,27 @@ def kept() -> Counter[str]:
     return Counter({name: names[name] for name in ours if not name.startswith(OTHERS)})
 
 
+@pytest.mark.skipif(
+    Version(version("litellm")) < Version("1.107"),
+    reason="LiteLLM 1.106 keeps what it has told of in a loop that has ended",
+)
 def test_15_calls_of_all_kinds_leave_nothing_behind(
     trail: Trail, logger: TrailLogger, provider: LocalProvider
 ) -> None:
-    """After calls of all kinds none is open, and the next ones add nothing to what is kept."""
+    """After calls of all kinds none is open, nothing is kept, and the next ones add nothing."""
     recorder = trail.recorder
-    found, begun = [], []
-    for _ in range(3):
+    found: list[Counter[str]] = []
+    # LiteLLM may hold a call of its last loop until the next one, and our mark with it.
+    for _ in range(8):
         asyncio.run(ask(Mix(provider), trail, sdk=50, router=20))
         stored(trail)
-        found.append(kept())
-        begun.append(len(recorder.shared(OpenCalls)._begun))
         assert (len(recorder._inner), len(recorder._unwritten)) == (0, 0)
-    # LiteLLM may hold some calls of its last loop for longer, and our marks with them: what we
-    # hold ourselves would grow with each round.
-    assert any(later - found[0] == Counter() for later in found[1:])
-    assert min(begun) == 0
+        if not recorder.shared(OpenCalls)._begun:
+            found.append(kept())
+        if len(found) == 2:
+            break
+    first, second = found
+    assert second - first == Counter()
 
 
 # --- programs that end --------------------------------------------------------------------------
