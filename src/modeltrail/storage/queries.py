@@ -46,7 +46,7 @@ CALLS = _view("calls", Call, CALL_COLUMNS, "seq")
 STORED = _view("call", Call, CALL_COLUMNS, "seq").alias("calls")
 AMENDMENTS = _view("amendment", Amendment, ("call_id",))
 EXPOSURES = _view("exposures", Call, ("experiment", "variant", "unit_ref", "propensity_ppm"))
-OUTCOMES = table("outcomes", column("value"), *_columns(Outcome, ("name", "unit_ref")))
+OUTCOMES = table("outcomes", column("value"), *_columns(Outcome, ("id", "name", "unit_ref")))
 EVENTS = _view("event", Event, ("id", "detail"))
 
 # Calls that are read at once where all are: each time the amendments are joined.
@@ -321,12 +321,13 @@ class Queries:
         """
         Return those of the ids that are stored already.
         """
-        wanted = sorted(ids)
-        found: set[str] = set()
-        for start in range(0, len(wanted), 500):
-            chosen = CALLS.c.id.in_(wanted[start : start + 500])
-            found.update(str(row["id"]) for row in self._rows(select(CALLS.c.id).where(chosen)))
-        return found
+        return self._stored(CALLS, ids)
+
+    def stored_outcomes(self, ids: Collection[str]) -> set[str]:
+        """
+        Return those of the ids of outcomes that are stored already.
+        """
+        return self._stored(OUTCOMES, ids)
 
     def event_detail(self, id: str) -> str | None:
         """
@@ -334,6 +335,14 @@ class Queries:
         """
         rows = self._rows(select(EVENTS.c.detail).where(EVENTS.c.id == id))
         return str(rows[0]["detail"]) if rows else None
+
+    def _stored(self, known: FromClause, ids: Collection[str]) -> set[str]:
+        wanted = sorted(ids)
+        found: set[str] = set()
+        for start in range(0, len(wanted), 500):
+            chosen = known.c.id.in_(wanted[start : start + 500])
+            found.update(str(row["id"]) for row in self._rows(select(known.c.id).where(chosen)))
+        return found
 
     def _summable(self) -> FromClause:
         """
