@@ -381,7 +381,7 @@ def open_trail(
     store = Store.open(url or environ.get("MODELTRAIL_URL") or DEFAULT_URL)
     with ExitStack() as on_failure:
         on_failure.callback(store.close)
-        _check_key(store, keys)
+        check_key(store, keys)
         trail = Trail(
             store,
             keys,
@@ -418,7 +418,7 @@ def _limit(given: int | None, environ: Mapping[str, str]) -> int:
     return limit
 
 
-def _check_key(store: Store, keys: Keys) -> None:
+def check_key(store: Store, keys: Keys) -> None:
     """
     Note the key's id in a new trail; refuse any other key from then on.
     """

@@ -16,6 +16,7 @@ from modeltrail.cli.doctor import doctor
 from modeltrail.cli.exits import INTERRUPTED, OK, tell
 from modeltrail.cli.export import export
 from modeltrail.cli.forecast import forecast
+from modeltrail.cli.importing import importing
 from modeltrail.cli.migrate import migrate
 from modeltrail.cli.prices import prices
 from modeltrail.cli.reconcile import reconcile
@@ -61,6 +62,7 @@ app.command(rich_help_panel=LOOK)(reconcile)
 app.add_typer(export, name="export", rich_help_panel=LOOK)
 app.command(rich_help_panel=LOOK)(regressions)
 app.command(rich_help_panel=DECIDE)(compare)
+app.add_typer(importing, name="import", rich_help_panel=SET_UP)
 app.command(rich_help_panel=SET_UP)(doctor)
 app.command(rich_help_panel=SET_UP)(migrate)
 

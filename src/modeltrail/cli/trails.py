@@ -1,5 +1,5 @@
 """
-The trail that a command works on: never made, and changed only where that is its purpose.
+The trail that a command works on: made or changed only where that is its purpose.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from modeltrail.errors import ConfigurationError, KeyMismatchError
-from modeltrail.keys import find_keys
+from modeltrail.keys import Keys, find_keys
 
 if TYPE_CHECKING:
     from modeltrail.storage import Store
@@ -64,6 +64,25 @@ def amending(given: str | None) -> "Iterator[Store]":
         pass  # or it would be made
     store = Store.open(url_of(given))
     try:
+        yield store
+    finally:
+        store.close()
+
+
+@contextmanager
+def appending(given: str | None, keys: Keys) -> "Iterator[Store]":
+    """
+    Open a trail for appending as `modeltrail.open` does, made if it is not there, and close it.
+
+    Raises:
+        KeyMismatchError: The key is another trail's.
+    """
+    from modeltrail.storage import Store
+    from modeltrail.trail import check_key
+
+    store = Store.open(url_of(given))
+    try:
+        check_key(store, keys)
         yield store
     finally:
         store.close()

@@ -1,0 +1,309 @@
+"""
+`modeltrail import`: calls that were recorded elsewhere.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal, NamedTuple
+
+import typer
+
+from modeltrail.cli import options
+from modeltrail.cli.exits import FINDING, OK, command, tell
+from modeltrail.cli.output import write_json
+from modeltrail.cli.prices import PriceFile
+from modeltrail.cli.trails import appending
+from modeltrail.errors import ConfigurationError
+from modeltrail.interop.lines import FileFormat, format_of, read_lines
+from modeltrail.keys import load_keys
+from modeltrail.render.figures import count
+
+if TYPE_CHECKING:
+    from modeltrail.interop.calls_file import CallReader, Imported, OutcomeOf, Settings
+    from modeltrail.interop.column_map import ColumnMap
+    from modeltrail.keys import Keys
+    from modeltrail.storage.intake import Tally
+
+SCHEMA = "modeltrail.import/1"
+EVENT = "calls-imported"
+PROGRESS_ROWS = 100_000
+# Of bad rows so many are told of one by one.
+BAD_TOLD = 20
+
+importing = typer.Typer(no_args_is_help=True, help="Bring in calls that were recorded elsewhere.")
+
+
+class Source(NamedTuple):
+    """
+    The file, open, and what names its content.
+    """
+
+    name: str
+    file: BinaryIO
+    format: FileFormat
+    digest: str
+
+
+class Checked:
+    """
+    What was found in a file.
+
+    Attributes:
+        rows: How many there are, the bad ones included.
+        bad: How many are no calls.
+        told: The first of them: line and reason.
+    """
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.bad = 0
+        self.told: list[tuple[int, str]] = []
+
+    def note(self, line: int, reason: str) -> None:
+        """
+        Take note of a bad row.
+        """
+        self.bad += 1
+        if len(self.told) < BAD_TOLD:
+            self.told.append((line, reason))
+
+
+@importing.command("calls")
+@command
+def import_calls(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV or JSON lines, in UTF-8.")],
+    map: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FIELD=COLUMN", help="Which column tells a field of the record; repeatable."
+        ),
+    ] = None,
+    outcome: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=COLUMN", help="Which column tells an outcome of the call; repeatable."
+        ),
+    ] = None,
+    set: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FIELD=VALUE", help="A field of all rows that have no value; repeatable."
+        ),
+    ] = None,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN", help="A column to leave out; repeatable."),
+    ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep all other columns as free tags.")
+    ] = False,
+    framework: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="What made the calls; by default `import`."),
+    ] = None,
+    outcome_of: Annotated[
+        Literal["call", "unit"], typer.Option(help="What the outcomes belong to.")
+    ] = "call",
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Store the others if some rows are bad.")
+    ] = False,
+    from_: Annotated[
+        FileFormat | None,
+        typer.Option("--from", help="The format of the file; by default what its name ends with."),
+    ] = None,
+    price_file: PriceFile = None,
+    format: options.PageFormatOption = "table",
+) -> int:
+    """
+    Import calls from a log, one a row; what was imported before is not stored again.
+
+    Ends with 1 if there are bad rows; then nothing is stored without `--skip-bad`.
+    """
+    from modeltrail.interop.column_map import Asked, ColumnMap
+
+    asked = Asked(
+        [_pair(each, "FIELD=COLUMN") for each in map or ()],
+        [_pair(each, "NAME=COLUMN") for each in outcome or ()],
+        _values(set or (), framework),
+        tuple(ignore or ()),
+        keep,
+    )
+    columns = ColumnMap(asked)
+    keys = load_keys()
+    with _opened(file, from_) as source:
+        settings = _settings(asked.values, source, keys, price_file, outcome_of)
+        checked = _check(source, columns, settings)
+        _tell_bad(source.name, checked)
+        if columns.secret:
+            tell(f"left out, since called like credentials: {', '.join(sorted(columns.secret))}")
+        is_stored = skip_bad or not checked.bad
+        tally = _store(context.obj, source, columns, settings, checked, keys) if is_stored else None
+    _write(format, source, checked, tally)
+    return FINDING if checked.bad else OK
+
+
+@contextmanager
+def _opened(path: Path, format: FileFormat | None) -> Iterator[Source]:
+    chosen = format_of(path.name, format)
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read ({error.strerror})") from error
+    with file:
+        if not file.seekable():
+            raise ConfigurationError(f"{path} is read twice; write it to a file first")
+        yield Source(path.name, file, chosen, hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def _pair(text: str, form: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise ConfigurationError(f"{text!r} is no {form}")
+    return name, value
+
+
+def _values(given: Sequence[str], framework: str | None) -> dict[str, str]:
+    pairs = [_pair(each, "FIELD=VALUE") for each in given]
+    if framework is not None:
+        pairs.append(("framework", framework))
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise ConfigurationError("a field is set twice, with --set or --framework")
+    return values
+
+
+def _settings(
+    values: Mapping[str, str],
+    source: Source,
+    keys: "Keys",
+    price_file: str | None,
+    outcome_of: "OutcomeOf",
+) -> "Settings":
+    from modeltrail.interop.calls_file import FRAMEWORK, UNKNOWN_VERSION, Settings, values_of
+    from modeltrail.prices import data, read_book
+
+    data.use()
+    try:
+        read = values_of(values, keys.ref)
+    except ValueError as error:
+        raise ConfigurationError(f"--set {error}") from None
+    # What made the calls has a version that nobody told; the import itself has ours.
+    is_ours = "framework" not in values
+    return Settings(
+        values=read,
+        ref=keys.ref,
+        origin=f"import:{source.digest[:16]}",
+        framework=FRAMEWORK,
+        framework_version=version("modeltrail") if is_ours else UNKNOWN_VERSION,
+        outcome_of=outcome_of,
+        book=read_book(price_file),
+    )
+
+
+def _check(source: Source, columns: "ColumnMap", settings: "Settings") -> Checked:
+    """
+    Read the whole file, storing nothing.
+    """
+    from modeltrail.interop.calls_file import CallReader
+
+    checked = Checked()
+    for _ in _imported(source, CallReader(columns, settings), columns, checked, "checked"):
+        pass
+    columns.check()
+    return checked
+
+
+def _imported(
+    source: Source, reader: "CallReader", columns: "ColumnMap", checked: Checked, done: str
+) -> "Iterator[Imported]":
+    """
+    Read the calls of a file from its beginning, taking note of what is none.
+    """
+    from modeltrail.interop.calls_file import BadRowError
+
+    source.file.seek(0)
+    heading, lines = read_lines(source.file, source.format)
+    if heading is not None:
+        columns.learn(heading)
+        columns.check()
+    for line in lines:
+        checked.rows += 1
+        try:
+            if line.fault is not None:
+                raise BadRowError(line.fault)
+            yield reader.read(line.number, line.cells)
+        except BadRowError as fault:
+            checked.note(line.number, str(fault))
+        if checked.rows % PROGRESS_ROWS == 0:
+            tell(f"{count(checked.rows)} rows {done}")
+
+
+def _store(
+    url: str | None,
+    source: Source,
+    columns: "ColumnMap",
+    settings: "Settings",
+    checked: Checked,
+    keys: "Keys",
+) -> "Tally":
+    """
+    Store the calls that were checked, and tell of it in the trail.
+    """
+    from modeltrail.interop.calls_file import CallReader
+    from modeltrail.storage.intake import Intake
+    from modeltrail.storage.rows import event_row
+
+    again = Checked()
+    calls = _imported(source, CallReader(columns, settings), columns, again, "stored")
+    with appending(url, keys) as store:
+        intake = Intake(store)
+        # What was appended to the file meanwhile was not checked.
+        for each in islice(calls, checked.rows - checked.bad):
+            intake.add(each.record, each.outcomes)
+        intake.flush()
+        if again.bad > checked.bad or again.rows - again.bad < checked.rows - checked.bad:
+            raise ConfigurationError(f"{source.name} was changed while it was read; do it again")
+        for origin in intake.refused:
+            checked.note(int(origin.rpartition(":")[2]), "the database refuses it")
+        detail = {
+            "file": source.name,
+            "digest": source.digest,
+            "origin": settings.origin,
+            "rows": checked.rows,
+            "bad": checked.bad,
+            **intake.tally._asdict(),
+        }
+        intake.tell(event_row(EVENT, detail))
+    return intake.tally
+
+
+def _tell_bad(name: str, checked: Checked) -> None:
+    for line, reason in checked.told:
+        tell(f"{name}:{line}: {reason}")
+    if checked.bad > len(checked.told):
+        tell(f"{name}: {count(checked.bad - len(checked.told))} more bad rows")
+
+
+def _write(format: str, source: Source, checked: Checked, tally: "Tally | None") -> None:
+    stored = tally._asdict() if tally else {"new": 0, "known": 0, "outcomes": 0}
+    if format == "json":
+        write_json(
+            SCHEMA,
+            file=source.name,
+            digest=source.digest,
+            stored=tally is not None,
+            rows=checked.rows,
+            **stored,
+            bad=checked.bad,
+            bad_rows=[{"line": line, "reason": reason} for line, reason in checked.told],
+        )
+        return
+    figures = ", ".join(f"{count(number)} {name}" for name, number in stored.items())
+    typer.echo(f"{count(checked.rows)} rows, {count(checked.bad)} bad: {figures}")
+    if tally is None:
+        tell("nothing is stored; correct the rows, or store the others with --skip-bad")
