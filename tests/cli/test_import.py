@@ -226,6 +226,25 @@ def test_experiment_is_compared(cli: Any, url: str, file: Any) -> None:
     assert means == pytest.approx({"control": 0.2, "treatment": 0.8})
 
 
+def test_calls_of_another_trail(cli: Any, url: str, filled: str, file: Any) -> None:
+    """They are the same, but for what tells of the trail that they are in."""
+    log = file(cli("calls", "list", "-n", "0", "--format", "jsonl").stdout, "calls.jsonl")
+    other = url.replace("calls.db", "other.db")
+    own = ("seq", "cost_usd", "writer_id", "writer_seq", "origin", "record_version")
+    words = [word for name in (*own, "policy_digest") for word in ("--ignore", name)]
+    assert cli("import", "calls", log, *words, db=other).exit_code == 0
+    before, after = (
+        [
+            {name: value for name, value in row.items() if name not in (*own, "policy_digest")}
+            for row in json.loads(cli("calls", "list", "--format", "json", db=db).stdout)["rows"]
+        ]
+        for db in (filled, other)
+    )
+    assert len(before) == 3
+    by_id = {row["id"]: row for row in after}
+    assert before == [by_id[row["id"]] for row in before]
+
+
 def test_progress_of_a_long_file(cli: Any, file: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Told on stderr, while it is checked and while it is stored."""
     monkeypatch.setattr("modeltrail.cli.importing.PROGRESS_ROWS", 2)

@@ -7,13 +7,14 @@ import io
 import json
 from collections.abc import Mapping
 from typing import Any
+from uuid import uuid5
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from modeltrail.errors import ConfigurationError
-from modeltrail.interop.call_fields import FIELDS, OWN_FIELDS
+from modeltrail.interop.call_fields import FIELDS, NAMESPACE, OWN_FIELDS, uuid_of
 from modeltrail.interop.calls_file import (
     BadRowError,
     CallReader,
@@ -294,6 +295,19 @@ def test_kept_columns_hold_no_secrets() -> None:
     assert record({"tags": {"password": "x"}}).tags is None
 
 
+def test_tags_hold_nothing_that_a_database_refuses() -> None:
+    """PostgreSQL reads no JSON with NUL in it; wherever it stands."""
+    found = record(
+        {"note": "a\0b", "more": {"k\0": ["\0", 1]}, "path": "\\u0000"}, Asked(keep=True)
+    )
+    assert json.loads(found.tags or "") == {
+        "note": "a\ufffdb",
+        "more": {"k\ufffd": ["\ufffd", 1]},
+        "path": "\\u0000",
+    }
+    assert record({"feature": "a\0b"}).feature == "a\ufffdb"
+
+
 # --- outcomes -----------------------------------------------------------------------------------
 
 
@@ -433,6 +447,12 @@ def test_format_by_the_name() -> None:
     assert format_of("a.ndjson", None) == format_of("a.csv", "jsonl") == "jsonl"
     with pytest.raises(ConfigurationError, match="--from"):
         format_of("a.txt", None)
+
+
+@given(st.text())
+def test_uuids_are_those_of_python(name: str) -> None:
+    """As another implementation of the RFC makes them."""
+    assert uuid_of(name) == str(uuid5(NAMESPACE, name))
 
 
 cell = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal, NamedTuple
 
 import typer
 
+from modeltrail.capture import storable
 from modeltrail.cli import options
 from modeltrail.cli.exits import FINDING, OK, command, tell
 from modeltrail.cli.output import write_json
@@ -157,7 +158,9 @@ def _opened(path: Path, format: FileFormat | None) -> Iterator[Source]:
     with file:
         if not file.seekable():
             raise ConfigurationError(f"{path} is read twice; write it to a file first")
-        yield Source(path.name, file, chosen, hashlib.file_digest(file, "sha256").hexdigest())
+        yield Source(
+            storable(path.name), file, chosen, hashlib.file_digest(file, "sha256").hexdigest()
+        )
 
 
 def _pair(text: str, form: str) -> tuple[str, str]:

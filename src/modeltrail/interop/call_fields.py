@@ -2,17 +2,18 @@
 What a cell of somebody else's log can become: the fields of a record, and how each is read.
 """
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from functools import partial
 from typing import Any, NamedTuple
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import msgspec
 from msgspec import inspect
 
-from modeltrail.capture import allowed_parameters
+from modeltrail.capture import allowed_parameters, storable
 from modeltrail.context import label
 from modeltrail.interop.export import rfc3339_us
 from modeltrail.plain import FIELDS_LIMIT_BYTES
@@ -32,6 +33,9 @@ MOST_ATTEMPTS = 2**31 - 1
 MOST_DIGITS = 19
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+# The bits of a UUID that are its version and variant, and those that are not.
+_VERSION_5 = 0x5 << 76 | 0x2 << 62
+_VARYING = ~(0xF << 76 | 0x3 << 62)
 _DIGITS = re.compile(r"\s*[0-9]+\s*")
 _FLAGS = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False}
 _EXACT = Context(prec=60)
@@ -68,6 +72,8 @@ def integer(value: object) -> int:
     """
     Return a whole number; `349.0`, as some programs write it, is one.
     """
+    if isinstance(value, str) and len(value) < MOST_DIGITS and value.isascii() and value.isdigit():
+        return int(value)
     found = _decimal(value)
     if found != (whole := found.to_integral_value()):
         raise ValueError("is no whole number")
@@ -95,7 +101,37 @@ def id_of(given: str) -> str:
     """
     Return a UUID as it is, and of any other text one that is always the same.
     """
-    return given.lower() if _UUID.fullmatch(given) else str(uuid5(NAMESPACE, given))
+    return given.lower() if _UUID.fullmatch(given) else uuid_of(given)
+
+
+def uuid_of(name: str) -> str:
+    """
+    Return the UUID of version 5 of a name (RFC 9562, section 5.5).
+
+    In a fifth of the time of the one in `uuid`, and each row takes two.
+    """
+    digest = hashlib.sha1(NAMESPACE.bytes + name.encode(), usedforsecurity=False).digest()
+    number = int.from_bytes(digest[:16]) & _VARYING | _VERSION_5
+    text = f"{number:032x}"
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+
+
+def storable_json(value: object) -> str:
+    """
+    Return the JSON text of a value, without what no database takes in its texts.
+    """
+    kept = as_json(value)
+    return as_json(_storable(value)) if "\\u0000" in kept else kept
+
+
+def _storable(value: object) -> object:
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, list):
+        return [_storable(each) for each in value]
+    if isinstance(value, dict):
+        return {storable(name): _storable(each) for name, each in value.items()}
+    return value
 
 
 def object_in(value: object) -> dict[str, Any]:

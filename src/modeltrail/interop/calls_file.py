@@ -8,12 +8,11 @@ not at all.
 import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
-from uuid import uuid5
 
 import msgspec
 
 from modeltrail.capture import names_secret
-from modeltrail.interop.call_fields import FIELDS, NAMESPACE, as_json, number
+from modeltrail.interop.call_fields import FIELDS, as_json, number, storable_json, uuid_of
 from modeltrail.interop.column_map import ColumnMap, read_value
 from modeltrail.pipeline import scrub
 from modeltrail.plain import TAGS_LIMIT_BYTES
@@ -145,7 +144,7 @@ class CallReader:
         self._columns.secret.update(secret := set(filter(names_secret, tags)))
         if not tags.keys() - secret:
             return
-        text = as_json({name: value for name, value in tags.items() if name not in secret})
+        text = storable_json({name: value for name, value in tags.items() if name not in secret})
         if len(text.encode("utf-8", "replace")) > TAGS_LIMIT_BYTES:
             raise BadRowError(
                 f"tags: more than {TAGS_LIMIT_BYTES} bytes; leave columns out with --ignore"
@@ -166,7 +165,7 @@ class CallReader:
         content = hashlib.sha256(said).hexdigest()
         mark = int(content[:32], 16)
         before = self._repeated.get(mark, 1) if mark in self._seen else 0
-        columns["id"] = str(uuid5(NAMESPACE, f"row:{content}:{before}"))
+        columns["id"] = uuid_of(f"row:{content}:{before}")
         return mark
 
     def _remember(self, mark: int) -> None:
@@ -179,7 +178,7 @@ class CallReader:
         if of_unit and record.unit_ref is None:
             raise BadRowError(f"{name} is an outcome of a unit, and the row has none")
         return Outcome(
-            id=str(uuid5(NAMESPACE, f"outcome:{record.id}:{name}")),
+            id=uuid_of(f"outcome:{record.id}:{name}"),
             at_us=record.started_at_us + (record.latency_us or 0),
             name=name,
             value_micros=micros,
