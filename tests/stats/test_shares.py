@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modeltrail.stats.estimate import NotEstimable
-from modeltrail.stats.shares import ShareDifference, benjamini_hochberg, share_difference, wilson
+from modeltrail.stats.shares import (
+    ShareDifference,
+    benjamini_hochberg,
+    holm,
+    share_difference,
+    wilson,
+)
 
 
 def difference(before: tuple[int, int], after: tuple[int, int]) -> ShareDifference:
@@ -101,3 +107,12 @@ def test_benjamini_and_hochberg_as_they_published_it() -> None:
     assert benjamini_hochberg([]) == []
     # A small one carries a larger one below its own bound.
     assert benjamini_hochberg([0.04, 0.03]) == [True, True]
+
+
+def test_holm() -> None:
+    """
+    By hand: 4 x .01, 3 x .013, 2 x .03 and .04, none below the one before.
+    """
+    assert holm([0.04, 0.01, 0.03, 0.013]) == pytest.approx([0.06, 0.04, 0.06, 0.04])
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+    assert holm([]) == []

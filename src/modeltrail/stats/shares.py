@@ -104,3 +104,18 @@ def benjamini_hochberg(p_values: Sequence[float], rate: float = 0.05) -> list[bo
     for place in order[:believed]:
         found[place] = True
     return found
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """
+    Adjust p values so that all findings at once are right with probability 1 - alpha.
+
+    Holm, Scand. J. Stat. 6 (1979) 65: the i-th smallest of m times (m - i + 1), at
+    least as large as the one before, at most 1. Believe those at or below alpha.
+    """
+    adjusted = [1.0] * len(p_values)
+    least = 0.0
+    for rank, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        least = max(least, min(1.0, (len(p_values) - rank) * p_values[place]))
+        adjusted[place] = least
+    return adjusted
