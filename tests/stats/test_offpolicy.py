@@ -155,6 +155,12 @@ def test_policies_of_one_variant(variant: str, ips: float, snips: float, robust:
         assert bounds(each).lower < truth < bounds(each).upper
     weights = weights_of(found)
     assert weights.effective == pytest.approx(sum(w) ** 2 / sum(a * a for a in w), rel=1e-12)
+    # Student's t on the effective units less 1: Abramowitz and Stegun 26.7.5, first two terms.
+    z = 1.959963984540054
+    t = z + (z**3 + z) / (4 * (weights.effective - 1))
+    for each in (found.ips, found.snips, found.doubly_robust):
+        half = (bounds(each).upper - bounds(each).lower) / 2
+        assert half == pytest.approx(t * told(each).standard_error, rel=1e-6)
     assert (weights.n_calls, weights.n_units) == (n, n)
     assert weights.largest == pytest.approx(10)
     assert weights.mean == pytest.approx(fmean(w), rel=1e-12)
