@@ -17,7 +17,7 @@ from recording import request, response
 import modeltrail
 from modeltrail.keys import load_keys
 
-SAMPLE = Path(__file__).parents[1] / "interop" / "samples" / "routerarena_calls.csv"
+SAMPLE = Path(__file__).parents[1] / "interop" / "logs" / "routerarena_calls.csv"
 SAMPLE_WORDS = [
     "import",
     "calls",
