@@ -7,8 +7,6 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
-    ColumnElement,
-    case,
     func,
     literal_column,
     or_,
@@ -16,10 +14,17 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import SQLAlchemyError
 
-from modeltrail.errors import StoreUnavailableError
 from modeltrail.record import CostSource, Operation, UsageSource
 from modeltrail.storage.dimensions import HOUR_US, Keys, free_tag
-from modeltrail.storage.queries import CALLS, Filters, Queries, conditions
+from modeltrail.storage.queries import (
+    CALLS,
+    Filters,
+    Queries,
+    conditions,
+    one_if,
+    unreadable,
+    whole,
+)
 
 
 class MeteredHour(NamedTuple):
@@ -104,9 +109,7 @@ class Metered(Queries):
         """
         Return when the first call of the trail started, None if it has none.
         """
-        return _figure(
-            self._rows(select(func.min(CALLS.c.started_at_us).label("first")))[0]["first"]
-        )
+        return whole(self._rows(select(func.min(CALLS.c.started_at_us).label("first")))[0]["first"])
 
     def metered_hours(
         self, providers: Sequence[str], since_us: int, until_us: int
@@ -142,9 +145,9 @@ class Metered(Queries):
             select(
                 *keys,
                 func.count().label("calls"),
-                _how_many((calls.c.status == "error") & failed).label("failed"),
-                _how_many(unknown).label("unmetered"),
-                _how_many(unpriced).label("unpriced"),
+                func.sum(one_if((calls.c.status == "error") & failed)).label("failed"),
+                func.sum(one_if(unknown)).label("unmetered"),
+                func.sum(one_if(unpriced)).label("unpriced"),
                 *(func.sum(calls.c[name]).label(name) for name in _SUMMED),
             )
             .group_by(*keys)
@@ -203,8 +206,7 @@ class Metered(Queries):
                 for row in map(dict, connection.execute(query).mappings()):
                     yield BilledCall(**{name: row[name] for name in own}, tags=keys.of(row))
         except SQLAlchemyError as error:
-            reason = str(error.__cause__ or error).partition("\n")[0]
-            raise StoreUnavailableError(f"the database cannot be read now: {reason}") from error
+            raise unreadable(error) from error
 
 
 _SUMMED = MeteredHour._fields[-5:]
@@ -212,7 +214,7 @@ _COUNTED = ("provider", "status", "usage_source", *_SUMMED)
 
 
 def _hour(row: Mapping[str, Any]) -> MeteredHour:
-    figures = {name: _figure(row[name]) for name in MeteredHour._fields[4:]}
+    figures = {name: whole(row[name]) for name in MeteredHour._fields[4:]}
     return MeteredHour(
         start_us=int(row["hour"]) * HOUR_US,
         provider=row["provider"],
@@ -220,12 +222,3 @@ def _hour(row: Mapping[str, Any]) -> MeteredHour:
         key=row["key"],
         **figures,  # type: ignore[arg-type]
     )
-
-
-def _how_many(condition: ColumnElement[bool]) -> ColumnElement[int]:
-    return func.sum(case((condition, 1), else_=0))
-
-
-def _figure(value: Any) -> int | None:
-    # A sum of BIGINT is a Decimal on PostgreSQL.
-    return None if value is None else int(value)

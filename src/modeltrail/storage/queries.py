@@ -262,7 +262,7 @@ class Queries:
         """
         value: Any
         if metric == "error":
-            value = _one_if(CALLS.c.status == "error")
+            value = one_if(CALLS.c.status == "error")
         else:
             value = CALLS.c[CALL_METRICS[metric]]
         query = (
@@ -361,8 +361,15 @@ class Queries:
             with self._engine.connect() as connection:
                 return [dict(row) for row in connection.execute(query).mappings()]
         except SQLAlchemyError as error:
-            reason = str(error.__cause__ or error).partition("\n")[0]
-            raise StoreUnavailableError(f"the database cannot be read now: {reason}") from error
+            raise unreadable(error) from error
+
+
+def unreadable(error: SQLAlchemyError) -> StoreUnavailableError:
+    """
+    Say that the database cannot be read, and why.
+    """
+    reason = str(error.__cause__ or error).partition("\n")[0]
+    return StoreUnavailableError(f"the database cannot be read now: {reason}")
 
 
 def conditions(filters: Filters, calls: FromClause = CALLS) -> list[ColumnElement[bool]]:
@@ -382,17 +389,22 @@ def conditions(filters: Filters, calls: FromClause = CALLS) -> list[ColumnElemen
     return found
 
 
-def _one_if(condition: ColumnElement[bool]) -> ColumnElement[int]:
+def one_if(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    """
+    Return 1 for rows that fulfil a condition, else 0: to be summed up.
+    """
     return case((condition, 1), else_=0)
 
 
 def _group(row: Mapping[str, Any], keys: Keys) -> Group:
-    # A sum of BIGINT is a Decimal on PostgreSQL.
-    figures = (_int(row[name]) for name in Group._fields[1:])
+    figures = (whole(row[name]) for name in Group._fields[1:])
     return Group(keys.of(row), *figures)  # type: ignore[arg-type]
 
 
-def _int(value: Any) -> int | None:
+def whole(value: Any) -> int | None:
+    """
+    Return a figure as an integer: a sum of BIGINT is a Decimal on PostgreSQL.
+    """
     return None if value is None else int(value)
 
 

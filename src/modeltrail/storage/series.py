@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Float, Integer, case, cast, func, literal_
 from modeltrail.errors import ConfigurationError
 from modeltrail.record import OutputFormat
 from modeltrail.storage.dimensions import HOUR_US, TEXTS, Keys
-from modeltrail.storage.queries import CALLS, Filters, Queries, conditions
+from modeltrail.storage.queries import CALLS, Filters, Queries, conditions, one_if
 
 
 class Hour(NamedTuple):
@@ -200,7 +200,7 @@ class SeriesQueries(Queries):
             key: Only this group.
         """
         keys = Keys(by, CALLS, self._engine.dialect.name)
-        is_after = _one_if(CALLS.c.started_at_us >= literal_column(str(int(at_us))))
+        is_after = one_if(CALLS.c.started_at_us >= literal_column(str(int(at_us))))
         wanted = filters if key is None else _narrowed(filters, by, key)
         query = (
             select(*keys.columns, is_after.label("is_after"), *_answers())
@@ -258,23 +258,19 @@ def _narrowed(filters: Filters, by: Sequence[str], key: Sequence[str | None]) ->
     return msgspec.structs.replace(filters, **known)
 
 
-def _one_if(condition: ColumnElement[bool]) -> ColumnElement[int]:
-    return case((condition, 1), else_=0)
-
-
 def _answers() -> list[ColumnElement[Any]]:
     reasons = func.lower(CALLS.c.finish_reasons)
     found: list[ColumnElement[Any]] = [
         func.count().label("calls"),
-        func.sum(_one_if(CALLS.c.status == "error")).label("errors"),
+        func.sum(one_if(CALLS.c.status == "error")).label("errors"),
         func.count(CALLS.c.schema_ok).label("schema_known"),
-        func.sum(_one_if(CALLS.c.schema_ok.is_(False))).label("schema_failed"),
+        func.sum(one_if(CALLS.c.schema_ok.is_(False))).label("schema_failed"),
         func.count(CALLS.c.finish_reasons).label("finish_known"),
-        func.sum(_one_if(_one_of(reasons, CUT_OFF))).label("cut_off"),
-        func.sum(_one_if(_one_of(reasons, HELD_BACK))).label("held_back"),
+        func.sum(one_if(_one_of(reasons, CUT_OFF))).label("cut_off"),
+        func.sum(one_if(_one_of(reasons, HELD_BACK))).label("held_back"),
     ]
     found += [
-        func.sum(_one_if(CALLS.c.output_format == name)).label(f"format_{name}") for name in FORMATS
+        func.sum(one_if(CALLS.c.output_format == name)).label(f"format_{name}") for name in FORMATS
     ]
     for name in AVERAGED:
         column = CALLS.c[name]
