@@ -268,6 +268,16 @@ def test_refreshed_prices_are_used(
         genai_prices.calc_price(genai_prices.Usage(input_tokens=1), "gpt-new", provider_id="openai")
 
 
+def test_quote_is_by_refreshed_prices(cli: Any, no_newer_prices: Path) -> None:
+    """A program that opens no trail knows them, too."""
+    no_newer_prices.parent.mkdir()
+    no_newer_prices.write_bytes(published(0.5))
+    model = ["--provider", "openai", "--model", "gpt-new"]
+    words = [*model, "--input-tokens", "1000000", "--output-tokens", "0"]
+    result = cli("prices", "quote", *words)
+    assert (result.exit_code, result.stdout.split()[0]) == (0, "$0.50")
+
+
 @pytest.mark.parametrize("raw", [b"", b"[]", b"{}", b'[{"id": "openai"}]', b"<html>"])
 def test_what_are_no_prices_is_not_kept(
     cli: Any, site: Any, no_newer_prices: Path, raw: bytes

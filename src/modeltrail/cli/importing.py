@@ -188,9 +188,8 @@ def _settings(
     outcome_of: "OutcomeOf",
 ) -> "Settings":
     from modeltrail.interop.calls_file import FRAMEWORK, UNKNOWN_VERSION, Settings, values_of
-    from modeltrail.prices import data, read_book
+    from modeltrail.prices import read_book
 
-    data.use()
     try:
         read = values_of(values, keys.ref)
     except ValueError as error:

@@ -54,9 +54,12 @@ _in_force: Published | None = None
 
 def in_force() -> Published:
     """
-    Return the prices that `use` has chosen; those of the package if it has not been called.
+    Return the prices that `use` has chosen, which it does now if it has not been called.
+
+    Raises:
+        ConfigurationError: The file of newer prices is damaged.
     """
-    return _in_force or _bundled()
+    return _in_force or use()
 
 
 def use(environ: Mapping[str, str] = os.environ) -> Published:
