@@ -67,12 +67,9 @@ def _sum_up(
     db: str | None, by: Sequence[str], since: str | None, until: str | None, format: options.Format
 ) -> None:
     from modeltrail.report.cost import total
-    from modeltrail.storage import Filters
 
     now = now_us()
-    filters = Filters(
-        since_us=options.moment_us(since, now), until_us=options.moment_us(until, now)
-    )
+    filters = options.within(since, until, now)
     with reading(db) as store:
         groups = store.sums(by, filters)
     everything = total(groups)

@@ -50,12 +50,9 @@ def focus(
     Calls without a known cost are left out; how many is told.
     """
     from modeltrail.interop.focus import Bill
-    from modeltrail.storage import Filters
 
     now = now_us()
-    filters = Filters(
-        since_us=options.moment_us(since, now), until_us=options.moment_us(until, now)
-    )
+    filters = options.within(since, until, now)
     names = options.names_in(by)
     bill = Bill(period_us=PERIODS[period], by=names, account=account)
     with reading(context.obj) as store:

@@ -4,11 +4,14 @@ Options that several commands have.
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from modeltrail.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from modeltrail.storage import Filters
 
 Format = Literal["table", "json", "jsonl", "csv"]
 PageFormat = Literal["table", "json"]
@@ -51,6 +54,18 @@ Trace = Annotated[str | None, typer.Option(help="Only calls of this trace.")]
 _AGE = re.compile(r"(\d+)([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def within(since: str | None, until: str | None, now_us: int) -> "Filters":
+    """
+    Return what chooses the calls of a time.
+
+    Raises:
+        ConfigurationError: One of the texts means no moment.
+    """
+    from modeltrail.storage import Filters
+
+    return Filters(since_us=moment_us(since, now_us), until_us=moment_us(until, now_us))
 
 
 def window_us(text: str, now_us: int) -> tuple[int, int]:

@@ -127,12 +127,8 @@ def missing(
 
     Ends with 1 if there are any.
     """
-    from modeltrail.storage import Filters
-
     now = now_us()
-    filters = Filters(
-        since_us=options.moment_us(since, now), until_us=options.moment_us(until, now)
-    )
+    filters = options.within(since, until, now)
     with reading(context.obj) as store:
         groups = store.sums(list(MODELS), filters)
     found = sorted(filter(_lacks_price, groups), key=lambda group: -group.calls)

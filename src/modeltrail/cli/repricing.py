@@ -77,7 +77,6 @@ def show(
     now = now_us()
     at_us = options.moment_us(at, now)
     subject = Subject(provider, model, now if at_us is None else at_us, service_tier)
-    data.use()
     found = rates_of(subject, read_book(price_file))
     if found is None:
         tell(f"no plain rates are known for {model}; try `modeltrail prices quote`")
@@ -110,7 +109,7 @@ def diff(
     Ends with 1 if there are any. Nothing is changed.
     """
     with reading(context.obj) as store:
-        found = _changes(store, _window(since, until), price_file)
+        found = _changes(store, options.within(since, until, now_us()), price_file)
     return _write(found, format)
 
 
@@ -130,7 +129,7 @@ def recompute(
     """
     from modeltrail.report.repricing import amendments
 
-    filters = _window(since, until)
+    filters = options.within(since, until, now_us())
     with amending(context.obj) as store:
         found = _changes(store, filters, price_file)
         if found:
@@ -149,17 +148,9 @@ def format_rate(per_token: Decimal) -> str:
     return f"{(per_token * MILLION).normalize():f}"
 
 
-def _window(since: str | None, until: str | None) -> "Filters":
-    from modeltrail.storage import Filters
-
-    now = now_us()
-    return Filters(since_us=options.moment_us(since, now), until_us=options.moment_us(until, now))
-
-
 def _changes(store: "Store", filters: "Filters", price_file: str | None) -> "Sequence[Change]":
     from modeltrail.report.repricing import changes
 
-    data.use()
     return list(changes(store.each_call(filters), read_book(price_file)))
 
 

@@ -63,13 +63,9 @@ def top(
 
     A single prompt that eats the budget comes first by prompt_digest.
     """
-    from modeltrail.storage import Filters
-
     now = now_us()
     dimensions = options.names_in(by)
-    filters = Filters(
-        since_us=options.moment_us(since, now), until_us=options.moment_us(until, now)
-    )
+    filters = options.within(since, until, now)
     with reading(context.obj) as store:
         found = store.top(dimensions, filters, order=order, limit=limit)
     rows = [_row(dimensions, group, found) for group in found.shown]
