@@ -7,6 +7,9 @@ LOCK_GROUPS := demo test docs lint oracle
 OLDEST := .venv-oldest
 PROXY := .venv-proxy
 DISTRIBUTIONS := modeltrail modeltrail-langchain modeltrail-llama-index modeltrail-litellm
+# How many processes run tests side by side; a file's tests stay together.
+SIDE_BY_SIDE ?= 2
+SPREAD := --numprocesses $(SIDE_BY_SIDE) --dist loadfile
 
 export LITELLM_LOCAL_MODEL_COST_MAP := True
 
@@ -19,16 +22,18 @@ demo: $(VENV)/demo.stamp ## three real applications, one trail: the main job, wi
 	$(BIN)/python -m examples.demo
 
 test: $(VENV)/dev.stamp $(PROXY)/proxy.stamp ## the tests, documentation included, but for the slow ones
-	$(BIN)/python -m pytest -m "not slow" --durations=20
+	$(BIN)/python -m pytest -m "not slow and not alone" $(SPREAD) --durations=20
+	$(BIN)/python -m pytest -m "not slow and alone" tests
 
 coverage: $(VENV)/dev.stamp $(PROXY)/proxy.stamp ## the same, and which lines and branches they do not reach
-	$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term
+	$(BIN)/python -m pytest -m "not slow" $(SPREAD) --cov --cov-report=term
 
 slow: $(VENV)/dev.stamp $(PROXY)/proxy.stamp ## the slow tests: a million calls, half a minute of eight processes
-	$(BIN)/python -m pytest -m slow --durations=20
+	$(BIN)/python -m pytest -m "slow and not alone" $(SPREAD) --durations=20
+	$(BIN)/python -m pytest -m "slow and alone" tests
 
 oldest: $(OLDEST)/stamp ## the tests of the integrations with the oldest versions that they may have
-	$(OLDEST)/bin/python -m pytest -m "not slow" tests/integrations --ignore-glob='*/test_proxy*'
+	$(OLDEST)/bin/python -m pytest -m "not slow" $(SPREAD) tests/integrations --ignore-glob='*/test_proxy*'
 
 lint: $(VENV)/dev.stamp ## style and import contracts
 	$(BIN)/ruff format --check .

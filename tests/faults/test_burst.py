@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 from mishaps import child, locked, rows, told_drops
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.alone]
 
 MEGA = 1024 * 1024
 MEMORY_LIMIT = 64 * MEGA

@@ -14,7 +14,7 @@ from postgres import OwnServer, migrated_database
 
 import modeltrail
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.alone]
 
 
 @pytest.fixture(scope="module")

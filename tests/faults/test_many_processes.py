@@ -12,7 +12,7 @@ from recording import make_call
 
 import modeltrail
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.alone]
 
 PROCESSES = 8
 # A process that is so far ahead of the database waits a little: what is measured is how fast

@@ -159,11 +159,13 @@ def test_33_prompt_end_knows_what_the_event_knows(
     captured: CapturedTrail, provider: LocalProvider
 ) -> None:
     """An asynchronous call leaves the same record as a synchronous one."""
+    # LiteLLM keeps a price that it was given: of a model that no other test asks for.
     price = {"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6}
+    asked = at(provider, model="openai/priced-in-two-ways", **price)
     answer = replace(ANSWER, request_id="req_1", tool_calls=(("look", "{}"),))
     provider.script(answer, answer)
-    litellm.completion(**at(provider, **price))
-    asyncio.run(litellm.acompletion(**at(provider, **price)))
+    litellm.completion(**asked)
+    asyncio.run(litellm.acompletion(**asked))
     one, other = (structs.asdict(each) for each in records(captured))
     assert one["cost_reported_nanousd"] == 14 * 1000 + 7 * 2000
     assert one["provider_request_id"] == "req_1"
