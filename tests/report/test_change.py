@@ -116,6 +116,13 @@ def test_free_calls_without_tokens_tell_nothing_about_prices() -> None:
     assert found.parts == Parts(0, 0, 130_000, 0, 0)
 
 
+def test_charge_for_calls_that_were_free_is_price() -> None:
+    """Calls without tokens that cost nothing cost something now, and the other way round."""
+    free, charged = period(spend("m", 10, 0, 0, 0)), period(spend("m", 10, 0, 0, 60))
+    assert explain(free, charged).parts == Parts(0, 0, 0, 0, 600)
+    assert explain(charged, free).parts == Parts(0, 0, 0, 0, -600)
+
+
 RATE = st.integers(1, 500).map(lambda n: Decimal(n) / 7)
 
 

@@ -189,6 +189,9 @@ def _factors(key: Key, own: Period, other: Period) -> _Factors:
     first = told[0].spends[key]
     caches = [_cache(period.spends[key]) for period in told]
     prices = [_price(period.spends[key], period.rates.get(key)) for period in told]
+    price = next((price for price in prices if price), _FREE)
+    if not prices[0]:  # these calls were free: what a token would have cost, the other tells
+        price = price._replace(call=ZERO)
     calls = counted.spends[key].calls if key in counted.spends else 0
     return _Factors(
         volume=own.calls,
@@ -198,7 +201,7 @@ def _factors(key: Key, own: Period, other: Period) -> _Factors:
             Fraction(first.output_tokens, first.calls),
         ),
         cache=next((cache for cache in caches if cache), (ZERO, ZERO)),
-        price=next((price for price in prices if price), _FREE),
+        price=price,
     )
 
 
