@@ -13,7 +13,7 @@ SPREAD := --numprocesses $(SIDE_BY_SIDE) --dist loadfile
 
 export LITELLM_LOCAL_MODEL_COST_MAP := True
 
-.PHONY: help demo test coverage slow oldest lint types docs bench bench-peers lock clean
+.PHONY: help demo test coverage slow slow-alone oldest lint types docs bench bench-peers lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
@@ -28,8 +28,10 @@ test: $(VENV)/dev.stamp $(PROXY)/proxy.stamp ## the tests, documentation include
 coverage: $(VENV)/dev.stamp $(PROXY)/proxy.stamp ## the same, and which lines and branches they do not reach
 	$(BIN)/python -m pytest -m "not slow" $(SPREAD) --cov --cov-report=term
 
-slow: $(VENV)/dev.stamp $(PROXY)/proxy.stamp ## the slow tests: a million calls, half a minute of eight processes
+slow: $(VENV)/dev.stamp $(PROXY)/proxy.stamp ## the slow tests, but for those that need the machine for themselves
 	$(BIN)/python -m pytest -m "slow and not alone" $(SPREAD) --durations=20
+
+slow-alone: $(VENV)/dev.stamp ## those: a million calls, half a minute of eight processes
 	$(BIN)/python -m pytest -m "slow and alone" tests
 
 oldest: $(OLDEST)/stamp ## the tests of the integrations with the oldest versions that they may have

@@ -16,6 +16,17 @@ import modeltrail
 from modeltrail.testing import LocalProvider
 from modeltrail.trail import Trail
 
+SLOW_TIMEOUT_S = 600
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """
+    Give the slow tests more time, unless they say how much themselves.
+    """
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(SLOW_TIMEOUT_S))
+
 
 def pytest_collection_finish() -> None:
     """
