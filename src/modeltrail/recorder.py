@@ -213,15 +213,20 @@ class Recorder:
         """
         return self._keys.ref(str(value))
 
-    def emit(self, kind: FrameKind, columns: Mapping[str, Any]) -> str | None:
+    def emit(
+        self, kind: FrameKind, columns: Mapping[str, Any], id: str | None = None
+    ) -> str | None:
         """
         Hand on an outcome or an event.
+
+        Args:
+            id: If it may be told more than once; the first one stays.
 
         Returns:
             Its id, None if it could not be written.
         """
         now = self._clock_us()
-        id = uuid7(now)
+        id = id or uuid7(now)
         return id if self._send(Frame(kind, id, now, {}, columns)) else None
 
     def event(self, kind: str, detail: Mapping[str, str | None]) -> None:

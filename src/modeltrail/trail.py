@@ -19,6 +19,9 @@ from modeltrail import context, prices
 from modeltrail.capture import CapturePolicy, policy_from
 from modeltrail.errors import ConfigurationError, KeyMismatchError
 from modeltrail.experiment.assign import Assignment, Experiment
+from modeltrail.experiment.buckets import HashVersion, Namespace
+from modeltrail.experiment.declaration import KIND as DECLARED
+from modeltrail.experiment.declaration import Declaration, Guardrail
 from modeltrail.keys import Keys, load_keys
 from modeltrail.pipeline import Pipeline
 from modeltrail.prices import PriceBook
@@ -103,6 +106,8 @@ class Trail:
         self.recorder = Recorder(
             self._refuse, keys, policy=policy, defaults=defaults, problems=self._problems
         )
+        # Ids of the declarations that were entered.
+        self._declared: set[str] = set()
         # In a forked child several threads may make its first call.
         self._beginning = RLock()
         self._stored_at_exit = True
@@ -159,20 +164,59 @@ class Trail:
         *,
         unit: str = "user",
         coverage: float = 1.0,
+        control: str | None = None,
+        primary: str | None = None,
+        guardrails: Mapping[str, float] | None = None,
+        plan_units: int | None = None,
+        alpha: float = 0.05,
+        seed: str | None = None,
+        namespace: tuple[str, float, float] | None = None,
+        hash_version: HashVersion = 2,
     ) -> Experiment:
         """
-        Return an experiment whose assignments tag the calls that follow.
+        Declare an experiment; its assignments tag the calls that follow.
+
+        The declaration is an event of the trail, entered before any call of
+        it. Declaring the same again adds nothing. Another one under the same
+        key is entered beside it; if units get other chances by it, because
+        arms, weights or coverage have changed, a new phase begins.
 
         Args:
             key: Names the experiment; also the seed of its hash.
             arms: Variant -> weight; the weights add up to 1.
             unit: What is randomised: `user`, `session` or `call`.
             coverage: The share of units that take part.
+            control: The arm that others are compared with.
+            primary: The metric that decides, such as `cost_per_call`.
+            guardrails: Metric -> how much worse still counts as not worse:
+                absolute, in the metric's unit of measure, more than 0.
+            plan_units: How many units, in all arms together, are planned.
+            alpha: One less the confidence level.
+            seed: Seed of the hash if it is not the key.
+            namespace: Id, start and end of the part of all units that this
+                experiment may have, if it shares them with others.
+            hash_version: Version of GrowthBook's hash, 1 or 2.
 
         Raises:
-            ConfigurationError: The arms or the coverage make no experiment.
+            ConfigurationError: They make no experiment, or none that could be
+                judged like this.
         """
-        return Experiment(key, arms, unit=unit, coverage=coverage, bind=_bind)
+        declaration = Declaration(
+            key,
+            arms,
+            unit,
+            coverage=coverage,
+            control=control,
+            primary=primary,
+            guardrails=tuple(Guardrail(*each) for each in (guardrails or {}).items()),
+            plan_units=plan_units,
+            alpha=alpha,
+            seed=seed,
+            namespace=namespace and Namespace(*namespace),
+            hash_version=hash_version,
+        )
+        self._declare(declaration)
+        return declaration.experiment(_bind)
 
     def flush(self, timeout: float | None = None) -> bool:
         """
@@ -300,6 +344,13 @@ class Trail:
         self._problems.restart_after_fork()
         self.recorder.forget()
         self.recorder.sink = self._first_in_child
+
+    def _declare(self, declaration: Declaration) -> None:
+        # Once in a process, since an application may well ask for its experiment at each request.
+        if (id := declaration.id) not in self._declared:
+            columns = {"kind": DECLARED, "detail": declaration.detail}
+            if self.recorder.emit(FrameKind.EVENT, columns, id) is not None:
+                self._declared.add(id)
 
     def _new_background(self, *, adopt_at_once: bool) -> Background:
         before_end_of_child(self.close_at_exit)
@@ -440,6 +491,7 @@ def _bind(assignment: Assignment) -> None:
     enrolled = assignment.variant is not None
     context.bind(
         experiment=assignment.experiment if enrolled else None,
+        phase=assignment.phase,
         variant=assignment.variant,
         propensity_ppm=assignment.propensity_ppm,
         unit_type=assignment.unit_type,

@@ -15,14 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modeltrail.errors import ConfigurationError
-from modeltrail.experiment.assign import (
-    Assignment,
-    Experiment,
-    assign,
-    bucket_ranges,
-    choose_range,
-    hash_unit,
-)
+from modeltrail.experiment.assign import Assignment, Experiment, assign
+from modeltrail.experiment.buckets import bucket_ranges, choose_range, hash_unit
 
 HERE = Path(__file__).parent
 CASES = json.loads((HERE / "growthbook_cases.json").read_text())

@@ -181,6 +181,16 @@ def test_outcomes_join_their_units(store: Store) -> None:
     assert store.experiments() == ["e"]
 
 
+def test_events_of_a_kind_come_oldest_first(store: Store) -> None:
+    """One that is told again is passed over; those of other kinds are not meant."""
+    ids = [uuid7(START + number) for number in range(3)]
+    late, early = (ids[0], 20, "seen", '{"n":1}'), (ids[1], 10, "seen", '{"n":2}')
+    add(store, event=[late, early, (ids[2], 5, "other", "{}")])
+    add(store, event=[(ids[0], 30, "seen", '{"n":3}')])
+    assert store.events("seen") == [(10, '{"n":2}'), (20, '{"n":1}')]
+    assert store.events("unseen") == []
+
+
 def test_column_that_does_not_fit_costs_itself_only() -> None:
     """An impossible value is left out and counted; the record stands."""
     problems = Problems()

@@ -47,7 +47,7 @@ STORED = _view("call", Call, CALL_COLUMNS, "seq").alias("calls")
 AMENDMENTS = _view("amendment", Amendment, ("call_id",))
 EXPOSURES = _view("exposures", Call, ("experiment", "variant", "unit_ref", "propensity_ppm"))
 OUTCOMES = table("outcomes", column("value"), *_columns(Outcome, ("id", "name", "unit_ref")))
-EVENTS = _view("event", Event, ("id", "detail"))
+EVENTS = _view("event", Event, ("id", "at_us", "kind", "detail"), "seq")
 
 # Calls that are read at once where all are: each time the amendments are joined.
 PAGE = 20_000
@@ -107,6 +107,19 @@ class Group(NamedTuple):
     input_tokens: int | None
     output_tokens: int | None
     cost_nanousd: int | None
+
+
+class StoredEvent(NamedTuple):
+    """
+    Something that happened and is no call.
+
+    Attributes:
+        at_us: When, microseconds UTC.
+        detail: What it tells, JSON.
+    """
+
+    at_us: int
+    detail: str
 
 
 class Propensity(NamedTuple):
@@ -335,6 +348,17 @@ class Queries:
         """
         rows = self._rows(select(EVENTS.c.detail).where(EVENTS.c.id == id))
         return str(rows[0]["detail"]) if rows else None
+
+    def events(self, kind: str) -> list[StoredEvent]:
+        """
+        Return the events of a kind, oldest first.
+        """
+        query = (
+            select(EVENTS.c.at_us, EVENTS.c.detail)
+            .where(EVENTS.c.kind == kind)
+            .order_by(EVENTS.c.at_us, EVENTS.c.seq)
+        )
+        return [StoredEvent(**row) for row in self._rows(query)]
 
     def _stored(self, known: FromClause, ids: Collection[str]) -> set[str]:
         wanted = sorted(ids)
