@@ -16,7 +16,13 @@ from hypothesis import strategies as st
 
 from modeltrail.errors import ConfigurationError
 from modeltrail.experiment.assign import Assignment, Experiment, assign
-from modeltrail.experiment.buckets import bucket_ranges, choose_range, hash_unit
+from modeltrail.experiment.buckets import (
+    Namespace,
+    bucket_ranges,
+    choose_range,
+    hash_unit,
+    in_namespace,
+)
 
 HERE = Path(__file__).parent
 CASES = json.loads((HERE / "growthbook_cases.json").read_text())
@@ -32,6 +38,46 @@ REPAIRED = {
     "weights.length not equal to num variations",
     "weights sum almost equals 1",
 }
+# What a plan of ours says; whole experiments that say more are cases of what GrowthBook
+# does beside assigning, and are not run here.
+OURS = {"key", "variations", "weights", "coverage", "seed", "hashVersion", "namespace"}
+OURS |= {"hashAttribute", "ranges"}
+LEFT_OUT = {
+    "targeting": {
+        "evaluates conditions - pass",
+        "evaluates conditions - fail",
+        "Prerequisite condition passes",
+        "Prerequisite condition fails",
+        "SavedGroups correctly pulled from context for experiment",
+        "Filtered, included",
+        "Filtered, excluded",
+        "Filtered, ignore namespace",
+    },
+    "forcing": {
+        "negative forced variation",
+        "high forced variation",
+        "querystring force",
+        "querystring force with inactive",
+        "coverage take precendence over forced",
+        "Force variation from context",
+        "Works in QA mode if forced in context",
+        "Works in QA mode if forced in experiment",
+    },
+    "switching off": {
+        "globally disabled",
+        "run active experiments",
+        "skip inactive experiments",
+        "Skips experiments in QA mode",
+    },
+    "no experiment: one variation": {"single variation"},
+}
+RUN = [
+    case
+    for case in CASES["run"]
+    if case[1].keys() <= {"attributes"}
+    and case[2].keys() <= OURS
+    and len(case[2]["variations"]) > 1
+]
 
 plans = st.lists(st.integers(0, 100), min_size=2, max_size=6).filter(any)
 
@@ -45,13 +91,28 @@ def weights_of(case: list[Any]) -> list[float]:
     return weights or [1 / number] * number
 
 
-@pytest.mark.parametrize("case", [case for case in CASES["hash"] if case[2] == 2], ids=str)
+@pytest.mark.parametrize("case", CASES["hash"], ids=str)
 def test_hash_cases(case: list[Any]) -> None:
     """
-    Seed and unit give the hash of the specification, version 2.
+    Seed and unit give the hash of the specification, or its version is refused.
     """
-    seed, unit, _, expected = case
-    assert hash_unit(seed, unit) == expected
+    seed, unit, version, expected = case
+    if expected is None:
+        with pytest.raises(ConfigurationError, match=f"version {version}"):
+            assign("key", unit, HALVES, seed=seed, hash_version=version)
+        return
+    assert hash_unit(seed, unit, version) == expected
+
+
+@pytest.mark.parametrize("case", CASES["inNamespace"], ids=lambda case: case[0])
+def test_namespace_cases(case: list[Any]) -> None:
+    """
+    A unit belongs to the part of the namespace that the specification says, or gets no variant.
+    """
+    _, unit, namespace, expected = case
+    assert in_namespace(unit, Namespace(*namespace)) == expected
+    found = assign("key", unit, HALVES, namespace=Namespace(*namespace))
+    assert (found.variant is not None) == expected
 
 
 @pytest.mark.parametrize("case", CASES["getBucketRange"], ids=lambda case: case[0])
@@ -90,26 +151,58 @@ def test_choose_variation_cases(case: list[Any]) -> None:
     assert choose_range(bucket, ranges) == (None if expected == -1 else expected)
 
 
-@pytest.mark.parametrize(
-    "case", [case for case in CASES["run"] if case[2].get("hashVersion") == 2], ids=lambda c: c[0]
-)
-def test_run_cases_of_version_2(case: list[Any]) -> None:
+@pytest.mark.parametrize("case", RUN, ids=lambda case: case[0])
+def test_run_cases(case: list[Any]) -> None:
     """
-    Whole experiments that ask for version 2 give the specified variation.
+    Whole experiments give the specified variation, or enroll nobody.
     """
     _, context, experiment, expected, enrolled, _ = case
-    weights = experiment.get("weights") or [1 / len(experiment["variations"])] * len(
-        experiment["variations"]
-    )
+    unit = context.get("attributes", {}).get(experiment.get("hashAttribute", "id")) or ""
+    found = variation(experiment, unit)
+    assert found == (experiment["variations"].index(expected) if enrolled else None)
+
+
+def variation(experiment: dict[str, Any], unit: str) -> int | None:
+    """
+    Return the index of the variation that a unit gets in an experiment of GrowthBook's.
+    """
+    seed, version = experiment.get("seed", experiment["key"]), experiment.get("hashVersion", 1)
+    if "ranges" in experiment:
+        return choose_range(hash_unit(seed, unit, version), experiment["ranges"])
+    number = len(experiment["variations"])
+    arms = named(experiment.get("weights") or [1 / number] * number)
+    namespace = experiment.get("namespace")
     found = assign(
         experiment["key"],
-        context["attributes"]["id"],
-        named(weights),
+        unit,
+        arms,
         coverage=experiment.get("coverage", 1.0),
-        seed=experiment["seed"],
+        seed=experiment.get("seed"),
+        namespace=namespace and Namespace(*namespace),
+        hash_version=version,
     )
-    assert enrolled
-    assert found.variant == f"arm {expected}"
+    return None if found.variant is None else list(arms).index(found.variant)
+
+
+def test_no_case_is_left_out_unseen() -> None:
+    """
+    Every case of the specification is run here, or listed with the reason why not.
+    """
+    names = {case[0] for case in CASES["run"]}
+    left_out = set().union(*LEFT_OUT.values())
+    assert {case[0] for case in RUN} == names - left_out
+    assert left_out < names
+    numbers = {name: len(cases) for name, cases in CASES.items() if name != "specVersion"}
+    # Of these groups each case is run.
+    assert [numbers.pop(name) for name in ("hash", "chooseVariation", "inNamespace")] == [
+        15,
+        13,
+        16,
+    ]
+    assert (numbers.pop("getBucketRange"), len(REPAIRED)) == (13, 6)
+    assert (numbers.pop("run"), len(RUN)) == (73, 52)
+    # We ask for weights, and keep no assignments: the same unit gets the same by its hash.
+    assert numbers == {"getEqualWeights": 6, "stickyBucket": 9}
 
 
 def test_682_users_of_the_mmlu_test() -> None:
@@ -207,6 +300,9 @@ def test_a_seed_replaces_the_key() -> None:
     ("arms", "coverage", "message"),
     [
         ({"A": 1.0}, 1, "two arms"),
+        ({}, 1, "two arms"),
+        ({"A": 0.5, "B\0": 0.5}, 1, "no text"),
+        ({"A": 0.5, "\ud800": 0.5}, 1, "no text"),
         ({"A": 0.5, "": 0.5}, 1, "without a name"),
         ({"A": 0.5, "B": 0.4}, 1, "add up to 0.9"),
         ({"A": 0.5, "B": 0.50001}, 1, "add up to"),
@@ -229,12 +325,75 @@ def test_a_definition_that_cannot_work(
         assign("key", "u", arms, coverage=coverage)
 
 
-def test_an_experiment_needs_a_key() -> None:
+@pytest.mark.parametrize(("key", "message"), [("", "needs a key"), ("a=b", "'='")])
+def test_an_experiment_needs_a_key(key: str, message: str) -> None:
     """
-    An experiment without a key is refused.
+    An experiment without a key is refused, and one whose tag could not be read again.
     """
-    with pytest.raises(ConfigurationError, match="key"):
-        Experiment("", HALVES)
+    with pytest.raises(ConfigurationError, match=message):
+        Experiment(key, HALVES)
+
+
+@pytest.mark.parametrize("part", [(0.5, 0.5), (-0.1, 1.0), (0.0, 1.1), (0.6, 0.4), (math.nan, 1.0)])
+def test_a_namespace_has_a_part_for_the_experiment(part: tuple[float, float]) -> None:
+    """
+    A part of a namespace that could hold nobody, or more than all, is refused.
+    """
+    with pytest.raises(ConfigurationError, match="namespace"):
+        Experiment("key", HALVES, namespace=Namespace("n", *part))
+
+
+@given(st.text(min_size=1))
+def test_experiments_that_share_a_namespace_exclude_each_other(unit: str) -> None:
+    """
+    A unit takes part in one of two experiments that share out a namespace, never in both.
+    """
+    found = [
+        assign(key, unit, HALVES, namespace=Namespace("n", *part)).variant
+        for key, part in (("one", (0.0, 0.3)), ("other", (0.3, 1.0)))
+    ]
+    assert found.count(None) == 1
+
+
+def test_a_part_of_a_namespace_is_in_the_propensity() -> None:
+    """
+    A quarter of all units, at half coverage and equal weights: one of sixteen for each arm.
+    """
+    units = (f"u{number}" for number in range(400))
+    plan = Experiment("key", HALVES, coverage=0.5, namespace=Namespace("n", 0.5, 0.75))
+    found = [plan.assign(unit) for unit in units]
+    assert {each.propensity_ppm for each in found if each.variant} == {62_500}
+    assert {each.propensity_ppm for each in found if not each.variant} == {None}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"arms": {"A": 0.6, "B": 0.4}},
+        {"arms": {"B": 0.5, "A": 0.5}},
+        {"coverage": 0.9},
+        {"seed": "s"},
+        {"unit": "session"},
+        {"namespace": Namespace("n", 0, 1)},
+        {"hash_version": 1},
+    ],
+    ids=str,
+)
+def test_another_plan_is_another_phase(change: dict[str, Any]) -> None:
+    """
+    Whatever changes the chances of units begins a phase, and going back ends it.
+    """
+    plan: dict[str, Any] = {"key": "key", "arms": HALVES}
+    before = Experiment(**plan)
+    assert Experiment(**(plan | change)).phase != before.phase
+    assert Experiment(**plan).phase == before.phase == before.assign("u").phase
+
+
+def test_a_unit_that_is_not_enrolled_is_in_no_phase() -> None:
+    """
+    What has no part in the experiment has none in its phases.
+    """
+    assert Experiment("key", HALVES, coverage=0).assign("u").phase is None
 
 
 def test_an_experiment_binds_every_assignment() -> None:
