@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from modeltrail.capture import allowed_parameters
 from modeltrail.experiment.assign import Assignment
+from modeltrail.experiment.growthbook_tag import read_tags
 from modeltrail.invocation import Invocation
 from modeltrail.record import Operation, Request, Response, UsageSource
 from modeltrail.recorder import Late, Recorder
@@ -31,6 +32,7 @@ __all__ = [
     "error_code",
     "guarded",
     "provider_at",
+    "read_tags",
     "tags_from_metadata",
 ]
 

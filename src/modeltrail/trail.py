@@ -187,7 +187,7 @@ class Trail:
             unit: What is randomised: `user`, `session` or `call`.
             coverage: The share of units that take part.
             control: The arm that others are compared with.
-            primary: The metric that decides, such as `cost_per_call`.
+            primary: The metric that decides, such as `cost`.
             guardrails: Metric -> how much worse still counts as not worse:
                 absolute, in the metric's unit of measure, more than 0.
             plan_units: How many units, in all arms together, are planned.

@@ -26,8 +26,7 @@ from modeltrail.experiment.buckets import (
     hash_unit,
     in_namespace,
 )
-
-TAG_PREFIX = "gb.exp:"
+from modeltrail.experiment.growthbook_tag import write_tag
 
 _WEIGHT_TOLERANCE = 1e-6
 _PPM = 1_000_000
@@ -58,6 +57,13 @@ class Assignment:
     unit: str = field(repr=False)
     unit_type: str
     phase: str | None = None
+
+    @property
+    def growthbook_tag(self) -> str | None:
+        """
+        The assignment as `gb.exp:<key>=<variant>`, for other systems; None if not enrolled.
+        """
+        return None if self.variant is None else write_tag(self.experiment, self.variant)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +208,8 @@ def _check_names(experiment: str, arms: Mapping[str, float], unit: str) -> None:
         raise ConfigurationError("an experiment needs a key")
     if "=" in experiment:
         raise ConfigurationError(
-            f"the key {experiment!r} has a '=', which ends the key in a tag "
-            f"{TAG_PREFIX}<key>=<variant>; choose another"
+            f"the key {experiment!r} has a '=', which ends the key in the tag "
+            f"{write_tag('<key>', '<variant>')}; choose another"
         )
     if not all(arms):
         raise ConfigurationError(f"experiment {experiment!r} has an arm without a name")

@@ -31,7 +31,7 @@ class Guardrail:
     A metric that a variant must not make worse.
 
     Attributes:
-        metric: Its name, such as `error_share`.
+        metric: Its name, such as `errors`.
         margin: How much worse still counts as not worse: absolute, in the
             metric's unit of measure, more than 0.
 

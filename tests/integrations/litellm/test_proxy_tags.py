@@ -103,6 +103,12 @@ def test_30_variant_of_the_deployment_goes_before_tags() -> None:
     assert told == {"variant": "A", "model_group": "chat"}
 
 
+def test_30_variant_that_growthbook_assigned_is_no_deployments() -> None:
+    """What a unit was assigned is not replaced by the deployment that served it."""
+    told = default_tags({"tags": ["gb.exp:key=1"]}, {"variant": "A"})
+    assert (told["experiment"], told["variant"]) == ("key", "1")
+
+
 @pytest.mark.parametrize("nonsense", ["text", 7, ["a"], True])
 def test_nonsense_is_not_read(nonsense: object) -> None:
     """Whoever calls a proxy may send anything where an object is expected."""

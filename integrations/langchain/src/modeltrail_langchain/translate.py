@@ -28,6 +28,7 @@ from modeltrail.integration import (
     Response,
     UsageSource,
     provider_at,
+    read_tags,
     tags_from_metadata,
 )
 from modeltrail_langchain.messages import Messages, tool_calls
@@ -58,6 +59,7 @@ def request(
     place: Place,
     metadata: Mapping[str, Any] | None = None,
     invocation_params: Mapping[str, Any] | None = None,
+    tags: Sequence[str] | None = None,
     **_: Any,
 ) -> Request:
     """
@@ -79,7 +81,7 @@ def request(
         messages=messages,
         prompt="\n".join([text for role, text in messages if role == "system"]) or None,
         tags=_tags(facts),
-        default_tags=_default_tags(facts),
+        default_tags=_default_tags(facts, tags or ()),
     )
 
 
@@ -200,13 +202,13 @@ def _tags(facts: Mapping[str, Any]) -> dict[str, Any]:
     return tags
 
 
-def _default_tags(facts: Mapping[str, Any]) -> dict[str, Any]:
+def _default_tags(facts: Mapping[str, Any], tags: Sequence[str]) -> dict[str, Any]:
+    suggested: dict[str, Any] = dict(read_tags(tags))
     # A thread of LangGraph is a session unless the application names one.
-    thread = facts.get("thread_id")
-    if thread is None:
-        return {}
-    # Of anything else the text is not asked for: it may raise, and the trail counts it.
-    return {"session": str(thread) if isinstance(thread, UUID) else thread}
+    if (thread := facts.get("thread_id")) is not None:
+        # Of anything else the text is not asked for: it may raise, and the trail counts it.
+        suggested["session"] = str(thread) if isinstance(thread, UUID) else thread
+    return suggested
 
 
 def _has_tool_call(chunk: object) -> bool:

@@ -8,7 +8,7 @@ key that they use. Which of them wins is one list: `_sources`.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from modeltrail.integration import tags_from_metadata
+from modeltrail.integration import read_tags, tags_from_metadata
 from modeltrail_litellm.tables import IDENTITY_TAGS, LITELLMS_OWN_TAG, TAG_HEADER
 
 Metadata = Mapping[str, Any]
@@ -44,13 +44,14 @@ def default_tags(metadata: Metadata, deployment: Mapping[str, Any]) -> Tags:
     """
     Return the tags of calls that have no other: of the deployment, then LiteLLM's plain ones.
     """
-    told = metadata.get("tags")
-    tags = _request_tags(told) if isinstance(told, list) else {}
+    told = found if isinstance(found := metadata.get("tags"), list) else []
+    tags = _request_tags(told)
     if (group := metadata.get("model_group")) is not None:
         tags["model_group"] = group
     if (variant := deployment.get("variant")) is not None:
         tags["variant"] = variant
-    return tags
+    # Last, so that what a unit was assigned is not taken for what served it.
+    return tags | read_tags(told)
 
 
 def _sources(params: Mapping[str, Any], metadata: Metadata) -> Iterator[Metadata]:
