@@ -1,7 +1,7 @@
 """
 Make tests/oracle/stats.json: expected statistics from libraries that are not ours.
 
-Run by hand, `python tests/oracle/make_stats.py`, with scipy installed; the
+Run by hand, `python tests/oracle/make_stats.py`, with scipy and mpmath installed; the
 tests read the JSON only. Nothing of modeltrail is imported here. The jackknife
 is brute force: every unit is really deleted and the ratio computed anew.
 """
@@ -13,6 +13,7 @@ import platform
 from collections import defaultdict
 from pathlib import Path
 
+import mpmath
 import numpy as np
 import scipy
 from scipy import special, stats
@@ -198,6 +199,66 @@ def sample_ratios():
     return made
 
 
+def mixture_e_value(s, n, rho, one_sided):
+    """
+    The e-value of a sum s of n standard normal steps, by integrating over all effects.
+
+    Each effect's likelihood against none, exp(x s - x^2 n / 2), is weighted with a
+    normal density of standard deviation rho: both sides of it, or the upper half.
+    """
+    peak, width = s * rho**2 / (n * rho**2 + 1), rho / mpmath.sqrt(n * rho**2 + 1)
+    least = mpmath.mpf(0) if one_sided else peak - 40 * width
+    points = sorted({least, max(peak, least), max(peak, least) + 40 * width})
+    density = lambda x: mpmath.exp(x * s - x**2 * n / 2 - (x / rho) ** 2 / 2)  # noqa: E731
+    mass = rho * mpmath.sqrt(2 * mpmath.pi) / (2 if one_sided else 1)
+    return mpmath.quad(density, points) / mass
+
+
+def sequential_bounds():
+    """
+    Where the mixture's e-value reaches 1 / alpha, found by a root of the integral.
+    """
+    mpmath.mp.dps = 30
+    cases = (
+        (-0.14990, 0.016264, 682, 700, 0.05),
+        (0.5, 0.2, 20, 100, 0.05),
+        (0.01, 0.004, 5_000, 5_000, 0.01),
+        (3.0, 1.0, 100_000, 500, 0.1),
+    )
+    made = []
+    for estimate, error, n, plan, alpha in cases:
+        two = mpmath.log(mpmath.mpf(alpha) ** -2)
+        rho = mpmath.sqrt((two + mpmath.log(two + 1)) / plan)
+        half_two = mpmath.log(mpmath.mpf(2 * alpha) ** -2)
+        half_rho = mpmath.sqrt((half_two + mpmath.log(half_two + 1)) / plan)
+
+        def reached(s, rho=rho, one_sided=False, n=n, alpha=alpha):
+            return mpmath.log(mixture_e_value(s, n, rho, one_sided)) + mpmath.log(alpha)
+
+        root = mpmath.sqrt(n)
+        both = mpmath.findroot(reached, (2 * root, 4 * root), solver="anderson", tol=1e-20)
+        one = mpmath.findroot(
+            lambda s, r=half_rho, f=reached: f(s, r, True),
+            (1.5 * root, 4 * root),
+            solver="anderson",
+            tol=1e-20,
+        )
+        e_value = mixture_e_value(mpmath.mpf(estimate) / error * root, n, rho, False)
+        made.append(
+            {
+                "estimate": estimate,
+                "standard_error": error,
+                "n_units": n,
+                "plan_units": plan,
+                "alpha": alpha,
+                "half_width": float(both / root * error),
+                "one_sided": float(one / root * error),
+                "p": float(min(1, 1 / e_value)),
+            }
+        )
+    return made
+
+
 def plain(value):
     """
     numpy's numbers as JSON knows them.
@@ -211,6 +272,7 @@ def main():
         "made_by": "tests/oracle/make_stats.py",
         "versions": {
             "python": platform.python_version(),
+            "mpmath": mpmath.__version__,
             "numpy": np.__version__,
             "scipy": scipy.__version__,
         },
@@ -219,6 +281,7 @@ def main():
         "unit_is_call": unit_is_call(rng),
         "ab_mmlu": ab_mmlu(),
         "sample_ratio": sample_ratios(),
+        "sequential": sequential_bounds(),
     }
     text = json.dumps(expected, indent=1, default=plain, allow_nan=False)
     (HERE / "stats.json").write_text(text + "\n")
