@@ -199,6 +199,26 @@ def sample_ratios():
     return made
 
 
+def independences():
+    """
+    Arms against kinds of units: Pearson's chi-squared without a correction.
+    """
+    tables = ([[20, 15, 30], [25, 35, 10]], [[347, 12], [335, 9]], [[8, 8], [2, 9], [5, 5]])
+    made = []
+    for table in tables:
+        found = stats.chi2_contingency(table, correction=False)
+        made.append(
+            {
+                "table": table,
+                "chi2": found.statistic,
+                "dof": found.dof,
+                "p": found.pvalue,
+                "least_expected": found.expected_freq.min(),
+            }
+        )
+    return made
+
+
 def mixture_e_value(s, n, rho, one_sided):
     """
     The e-value of a sum s of n standard normal steps, by integrating over all effects.
@@ -281,6 +301,7 @@ def main():
         "unit_is_call": unit_is_call(rng),
         "ab_mmlu": ab_mmlu(),
         "sample_ratio": sample_ratios(),
+        "independence": independences(),
         "sequential": sequential_bounds(),
     }
     text = json.dumps(expected, indent=1, default=plain, allow_nan=False)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeltrail.stats.balance import SampleRatio, sample_ratio
+from modeltrail.stats.balance import Independence, SampleRatio, independence, sample_ratio
 from modeltrail.stats.estimate import NotEstimable
 
 ORACLE = json.loads((Path(__file__).parent.parent / "oracle" / "stats.json").read_text())
@@ -126,3 +126,42 @@ def test_what_cannot_be_checked(
     found = sample_ratio(counts, weights)
     assert isinstance(found, NotEstimable)
     assert reason in found.reason
+
+
+@pytest.mark.parametrize("case", ORACLE["independence"], ids=lambda case: str(case["table"]))
+def test_independence_agrees_with_scipy(case: dict[str, Any]) -> None:
+    """
+    Chi-squared of a table of arms and kinds, its degrees of freedom and p are scipy's.
+    """
+    table = {
+        arm: dict(zip("xyz", row, strict=False))
+        for arm, row in zip("ABC", case["table"], strict=False)
+    }
+    found = independence(table)
+    assert isinstance(found, Independence)
+    assert found.chi2 == pytest.approx(case["chi2"], rel=1e-12)
+    assert found.dof == case["dof"]
+    assert found.p == pytest.approx(case["p"], rel=1e-11, abs=0)
+    assert found.sparse == (case["least_expected"] < 5)
+
+
+def test_a_sparse_table_raises_no_alarm() -> None:
+    """
+    Four units of each of 20 kinds, each in one arm: two are expected in a cell.
+    """
+    table = {"A": {f"a{n}": 4 for n in range(10)}, "B": {f"b{n}": 4 for n in range(10)}}
+    found = independence(table)
+    assert isinstance(found, Independence)
+    assert found.p < 0.001
+    assert (found.sparse, found.alarm) == (True, False)
+    dense = independence({"A": {"a": 40}, "B": {"b": 40}})
+    assert isinstance(dense, Independence)
+    assert dense.alarm
+
+
+@pytest.mark.parametrize("table", [{}, {"A": {"x": 3}}, {"A": {"x": 3}, "B": {"x": 2, "y": 0}}])
+def test_nothing_to_tell_apart(table: dict[str, dict[str, int]]) -> None:
+    """
+    One arm, or one kind, is no table.
+    """
+    assert isinstance(independence(table), NotEstimable)

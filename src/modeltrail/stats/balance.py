@@ -136,3 +136,59 @@ def _log_e_value(seen: Mapping[str, int], plan: Mapping[str, float]) -> float:
         for arm, share in plan.items()
     )
     return math.fsum(arms) - math.lgamma(_CONCENTRATION + n) + math.lgamma(_CONCENTRATION)
+
+
+@dataclass(frozen=True, slots=True)
+class Independence:
+    """
+    The check that arms have the same mix of something known before the assignment.
+
+    Attributes:
+        chi2: Pearson's statistic of the table of arms and kinds.
+        dof: (arms - 1) (kinds - 1).
+        p: Upper tail of the chi-squared distribution.
+        sparse: Whether too many cells expect too few units for p to hold
+            (Cochran, Biometrics 10 (1954) 417): one below 1, or a fifth below 5.
+        alarm: Whether p < .001 and the table is not sparse.
+    """
+
+    chi2: float
+    dof: int
+    p: float
+    sparse: bool
+    alarm: bool
+
+
+def independence(table: Mapping[str, Mapping[str, int]]) -> Independence | NotEstimable:
+    """
+    Check whether arms and kinds of units are independent.
+
+    Args:
+        table: Units per arm and kind; a kind left out has none. Each unit in one
+            cell: counting the calls of a unit makes any random split look broken.
+
+    Returns:
+        The test; or why there is none: fewer than two arms or kinds with units.
+    """
+    arms = {arm: sum(kinds.values()) for arm, kinds in table.items() if sum(kinds.values())}
+    totals: dict[str, int] = {}
+    for kinds in table.values():
+        for kind, count in kinds.items():
+            totals[kind] = totals.get(kind, 0) + count
+    totals = {kind: count for kind, count in totals.items() if count}
+    if len(arms) < 2:
+        return NotEstimable("fewer than two arms have units")
+    if len(totals) < 2:
+        return NotEstimable("all units are of one kind")
+    n = sum(arms.values())
+    cells = [
+        (table[arm].get(kind, 0), size * total / n)
+        for arm, size in arms.items()
+        for kind, total in totals.items()
+    ]
+    chi2 = math.fsum((seen - expected) ** 2 / expected for seen, expected in cells)
+    dof = (len(arms) - 1) * (len(totals) - 1)
+    p = chi2_sf(chi2, dof)
+    few = sum(expected < _LEAST_EXPECTED for _, expected in cells)
+    sparse = few > len(cells) / 5 or min(expected for _, expected in cells) < 1
+    return Independence(chi2, dof, p, sparse, alarm=p < ALARM_P and not sparse)

@@ -13,7 +13,7 @@ to 18% with the plain delta method.
 
 Every interval here is for ONE look, at a sample size fixed beforehand.
 Looking again and again until it excludes 0 is wrong far more often than
-alpha; always-valid intervals come later, in `sequential`.
+alpha; the always-valid intervals are in `sequential`.
 
 What the data cannot carry comes back as a `NotEstimable`, never as a number.
 """

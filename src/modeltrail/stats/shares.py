@@ -26,7 +26,7 @@ class ShareDifference:
     The share after less the share before, as shares of 1.
 
     Attributes:
-        interval: Newcombe's, at 95 %.
+        interval: Newcombe's, at 95 % unless another level was asked for.
         p: Two-sided.
     """
 
@@ -53,7 +53,7 @@ def wilson(successes: int, n: int, z: float = Z_95) -> Interval:
 
 
 def share_difference(
-    before: tuple[int, int], after: tuple[int, int]
+    before: tuple[int, int], after: tuple[int, int], z: float = Z_95
 ) -> ShareDifference | NotEstimable:
     """
     Compare two independent shares.
@@ -61,6 +61,7 @@ def share_difference(
     Args:
         before: How many of how many.
         after: The same.
+        z: Quantile of the normal distribution for the interval's level.
 
     Returns:
         The difference; or why there is none: a side without any.
@@ -68,8 +69,8 @@ def share_difference(
     if before[1] == 0 or after[1] == 0:
         return NotEstimable("one side has no calls that tell")
     p1, p2 = before[0] / before[1], after[0] / after[1]
-    low1, high1 = wilson(*before)
-    low2, high2 = wilson(*after)
+    low1, high1 = wilson(*before, z)
+    low2, high2 = wilson(*after, z)
     difference = p2 - p1
     interval = Interval(
         difference - math.hypot(p2 - low2, high1 - p1),
