@@ -1,5 +1,5 @@
 """
-Reports over a million calls in SQLite: what `cost --by feature,day` and `top` take.
+Reports over a million calls in SQLite: what `cost --by feature,day`, `top` and `compare` take.
 
 The reference is what SQLite itself takes for the same sums of the same table, without the view
 that applies late facts, and without Python but for reading the rows.
@@ -17,6 +17,7 @@ import msgspec
 
 from benchmarks.report import Row, time_row
 from benchmarks.timing import rounds_for
+from modeltrail.experiment.analysis import Asked, analyse
 from modeltrail.ids import uuid7
 from modeltrail.record import CallRecord
 from modeltrail.storage import Filters, Store
@@ -43,11 +44,16 @@ OF_A_WEEK = (
     f"{FIGURES} FROM call WHERE started_at_us >= {WEEK_US} GROUP BY feature, response_model "
     "ORDER BY sum(cost_nanousd) DESC LIMIT 10"
 )
+BY_UNIT = (
+    "SELECT unit_ref, variant, count(*), sum(cost_nanousd), count(cost_nanousd), sum(latency_us), "
+    "count(latency_us), sum(input_tokens + output_tokens), sum(status = 'error') "
+    "FROM call NOT INDEXED WHERE experiment = 'prompt-length' GROUP BY unit_ref, variant"
+)
 
 
 def reports(*, quick: bool) -> list[Row]:
     """
-    Measure both reports, each in turn with its reference.
+    Measure the reports, each in turn with its reference.
     """
     rounds = rounds_for(12, quick=quick)
     with TemporaryDirectory(prefix="modeltrail-bench-") as folder:
@@ -64,6 +70,11 @@ def reports(*, quick: bool) -> list[Row]:
             top, raw_top = _times(
                 lambda: len(store.top(["feature", "response_model"], week).shown),
                 lambda: len(plain.execute(OF_A_WEEK).fetchall()),
+                rounds,
+            )
+            compared, raw_compared = _times(
+                lambda: sum(analyse(store, "prompt-length", Asked(control="long")).units.values()),
+                lambda: len(plain.execute(BY_UNIT).fetchall()),
                 rounds,
             )
         store.close()
@@ -84,6 +95,14 @@ def reports(*, quick: bool) -> list[Row]:
             0.2,
             unit="s",
             raw=raw_top,
+        ),
+        time_row(
+            "reports",
+            f"compare of all {calls} in SQLite, beyond imports",
+            compared,
+            3.0,
+            unit="s",
+            raw=raw_compared,
         ),
     ]
 

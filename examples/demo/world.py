@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import modeltrail
 from examples.demo.table import Question, Table
+from modeltrail.experiment.assign import Experiment
 from modeltrail.testing import Answer, Fault, LocalProvider, ProviderRequest
 from modeltrail.trail import Trail
 
@@ -70,13 +71,28 @@ def answers_from(table: Table) -> Callable[[ProviderRequest], Answer | Fault]:
     return answer
 
 
+def declared(trail: Trail) -> Experiment:
+    """
+    Say before the data how the experiment will be judged; saying it again adds nothing.
+    """
+    return trail.experiment(
+        EXPERIMENT,
+        ARMS,
+        unit="user",
+        control="control",
+        primary="score",
+        guardrails={"errors": 0.05},
+        plan_units=USERS,
+    )
+
+
 @contextmanager
 def asked(trail: Trail, question: Question, place: int) -> Iterator[Task]:
     """
     Let a user ask a question: assign the variant and tag the calls inside.
     """
     user = f"user-{place % USERS:03d}"
-    experiment = trail.experiment(EXPERIMENT, ARMS, unit="user")
+    experiment = declared(trail)
     tags = {"feature": question.feature, "segment": question.dataset, "question": question.id}
     with modeltrail.tag(user=user, **tags):
         variant = experiment.assign(user).variant or "control"

@@ -39,7 +39,8 @@ def main() -> None:
     url = f"sqlite:///{FOLDER}/calls.db"
     with LocalProvider(provider_answer) as provider, modeltrail.open(url) as trail:
         install(trail)
-        experiment = trail.experiment(EXPERIMENT, dict.fromkeys(MODELS, 0.5), unit="user")
+        arms = dict.fromkeys(MODELS, 0.5)
+        experiment = trail.experiment(EXPERIMENT, arms, primary="cost", plan_units=USERS)
         gateway = Gateway(provider.base_url, experiment)
         for number in range(USERS):
             user = f"user-{number}"

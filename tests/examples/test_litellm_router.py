@@ -58,4 +58,4 @@ def test_gateway_prints_its_cost_and_its_comparison(printed: tuple[Path, str]) -
     """Both reports are shown."""
     _, output = printed
     assert re.search(r"^treatment .*\$0\.0", output, re.MULTILINE)
-    assert "better on cost_per_call" in output
+    assert "treatment against control is better on cost." in output

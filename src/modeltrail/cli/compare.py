@@ -2,84 +2,110 @@
 `modeltrail compare`: what the variants of an experiment did.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from modeltrail.cli import options
-from modeltrail.cli.comparison import columns_for, refusals, rows_of, sentences
 from modeltrail.cli.exits import CANNOT_TELL, FINDING, OK, command
-from modeltrail.cli.output import write_json, write_table
 from modeltrail.cli.trails import reading
-from modeltrail.experiment.compare import METHOD, Comparison
-from modeltrail.render.text import clean
+from modeltrail.errors import ConfigurationError
+
+EXIT_OF = {"decided": OK, "undecided": CANNOT_TELL, "invalid": FINDING}
 
 
 @command
 def compare(
     context: typer.Context,
     experiment: Annotated[str, typer.Argument(help="The experiment's key.")],
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="cost|cost_per_ok|latency|tokens|errors|outcome:NAME",
+            help="What to compare, repeatable; by default all. cost:cap=0.25 counts dearer calls "
+            "as 0.25 dollars, latency:cap=30e6 longer ones as 30 seconds.",
+        ),
+    ] = None,
+    by: Annotated[
+        Literal["feature"] | None,
+        typer.Option(help="Compare in each feature as well, by Benjamini and Hochberg."),
+    ] = None,
     control: Annotated[
         str | None,
-        typer.Option(help="The variant to compare with; by default the one named control."),
+        typer.Option(
+            help="The variant to compare with; by default as declared, or the one named control."
+        ),
+    ] = None,
+    primary: Annotated[
+        str | None, typer.Option(help="The metric that decides; by default as declared.")
+    ] = None,
+    guardrail: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="METRIC=MARGIN",
+            help="A metric that must not be worse by more than the margin: in dollars, "
+            "microseconds, or a share such as 0.02. Repeatable; by default as declared.",
+        ),
+    ] = None,
+    weight: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="VARIANT=SHARE",
+            help="Planned share of a variant; give all. By default as declared or logged.",
+        ),
+    ] = None,
+    plan_units: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="How many units are planned in all variants; by default as declared."
+        ),
     ] = None,
     alpha: Annotated[
-        float, typer.Option(help="One less the confidence level of the intervals.")
-    ] = 0.05,
-    format: options.PageFormatOption = "table",
+        float | None,
+        typer.Option(
+            help="One less the confidence level; by default as declared, or 0.05.",
+            show_default=False,
+        ),
+    ] = None,
+    format: Annotated[
+        Literal["table", "json", "md"], typer.Option(help="How to print it.")
+    ] = "table",
 ) -> int:
     """
     Compare the variants of an experiment: cost, errors, latency, outcomes.
 
-    Ends with 0 if every metric is decided, 3 if not, 1 if the units did not
-    arrive in the planned proportions.
+    May be looked at every day: intervals that hold at every look decide. Ends with
+    0 if every variant is decided, 3 if not, 1 if a check says that no difference can
+    be believed.
     """
-    from modeltrail.experiment.analysis import analyse
+    from modeltrail.cli.comparison import write
+    from modeltrail.experiment.analysis import Asked, analyse
+    from modeltrail.experiment.plan import Margin
 
-    with reading(context.obj) as store:
-        found = analyse(store, experiment, control=control, alpha=alpha)
-    if format == "json":
-        content = found.to_dict()
-        write_json(content.pop("schema"), **content)
-    else:
-        _write_text(found)
-    return exit_code(found)
-
-
-def exit_code(found: Comparison) -> int:
-    """
-    Return 1 for a comparison that is invalid, 3 for one that decides too little.
-    """
-    if found.verdict == "invalid":
-        return FINDING
-    verdicts = [
-        verdict
-        for metric in found.metrics
-        if metric.metric.better
-        for verdict in metric.verdicts.values()
-    ]
-    decided = verdicts and all(verdict in {"better", "worse"} for verdict in verdicts)
-    return OK if found.verdict == "valid" and decided else CANNOT_TELL
-
-
-def _write_text(found: Comparison) -> None:
-    _write(sentences(found))
-    _write(["", "checks"])
-    _write([f"  {each.status:<7}  {each.name:<13}  {each.detail}" for each in found.checks])
-    if found.verdict != "invalid":
-        _write([""])
-        write_table(columns_for(found), rows_of(found))
-        _write(refusals(found))
-    _write(["", f"method: {METHOD}", _reading(found.alpha)])
-
-
-def _reading(alpha: float) -> str:
-    return (
-        f"The {100 * (1 - alpha):.4g}% intervals are for one look: right once, at a number of "
-        "units chosen beforehand, not when looked at again and again."
+    asked = Asked(
+        control=control,
+        metrics=tuple(metric or ()),
+        by_feature=by is not None,
+        weights=dict(_pair(each, "--weight") for each in weight) if weight else None,
+        primary=primary,
+        guardrails=tuple(Margin(*_pair(each, "--guardrail")) for each in guardrail or ()),
+        plan_units=plan_units,
+        alpha=alpha,
     )
+    with reading(context.obj) as store:
+        found = analyse(store, experiment, asked)
+    write(found, format)
+    return EXIT_OF[found.verdict]
 
 
-def _write(lines: list[str]) -> None:
-    for line in lines:
-        print(clean(line))
+def _pair(text: str, option: str) -> tuple[str, float]:
+    name, _, number = text.rpartition("=")
+    try:
+        return _named(name), float(number)
+    except ValueError as error:
+        raise ConfigurationError(f"{option} {text!r} is not NAME=NUMBER") from error
+
+
+def _named(name: str) -> str:
+    if not name:
+        raise ValueError("no name")
+    return name

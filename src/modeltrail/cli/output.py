@@ -5,6 +5,7 @@ Data on stdout, in the format that was asked for.
 import csv
 import os
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -16,9 +17,11 @@ from rich.text import Text
 
 from modeltrail.cli.exits import tell
 from modeltrail.render.layout import GAP, Column, fit
-from modeltrail.render.text import clean_csv, clean_json
+from modeltrail.render.text import clean, clean_csv, clean_json
 
 Row = Mapping[str, Any]
+# Text is not made narrower than this.
+LEAST_WIDTH = 40
 
 
 def write_json(schema: str, **content: Any) -> None:
@@ -26,9 +29,42 @@ def write_json(schema: str, **content: Any) -> None:
     Write one JSON document, its schema and time first.
     """
     now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    envelope = {"schema": schema, "generated_at": now, **content}
-    encoded = msgspec.json.format(msgspec.json.encode(envelope), indent=2)
+    write_document(schema, generated_at=now, **content)
+
+
+def write_document(schema: str, **content: Any) -> None:
+    """
+    Write one JSON document that is the same as long as what it is made from is.
+    """
+    encoded = msgspec.json.format(msgspec.json.encode({"schema": schema, **content}), indent=2)
     print(clean_json(encoded.decode()))
+
+
+def write_lines(lines: Iterable[str]) -> None:
+    """
+    Write text as wide as the terminal; what is indented stays so in its further lines.
+    """
+    for line in lines:
+        cleaned = clean(line)
+        width = terminal_width()
+        if width is None or cell_len(cleaned) <= width:
+            print(cleaned)
+            continue
+        text = cleaned.lstrip(" ")
+        indent = " " * (len(cleaned) - len(text))
+        # Beyond a label that is set off by two spaces, further lines are indented alike.
+        label, gap, _ = text.rpartition("  ")
+        hanging = indent + " " * (len(label) + 2 if gap else 0)
+        for part in textwrap.wrap(
+            text,
+            max(width, LEAST_WIDTH),
+            initial_indent=indent,
+            subsequent_indent=hanging,
+            drop_whitespace=True,
+            break_long_words=False,
+            break_on_hyphens=False,
+        ):
+            print(part)
 
 
 def write_jsonl(rows: Iterable[Row]) -> None:
@@ -69,7 +105,7 @@ def write_table(
     titles = [column.title for column in columns]
     shown = [titles, *rows, *([footer] if footer else [])]
     widest = [max(map(cell_len, cells)) for cells in zip(*shown, strict=True)]
-    widths = fit(columns, widest, _terminal_width())
+    widths = fit(columns, widest, terminal_width())
     console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
     console.print(_line(columns, widths, titles, style="bold"), soft_wrap=True)
     for cells in rows:
@@ -97,7 +133,7 @@ def _line(
     return line
 
 
-def _terminal_width() -> int | None:
+def terminal_width() -> int | None:
     """
     Return how wide the terminal is, None if a file or a pipe is written.
     """

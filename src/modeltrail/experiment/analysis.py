@@ -1,92 +1,190 @@
 """
-From a trail to a comparison: which sums are compared, and with what weights.
+From a trail to a comparison: what was planned, which sums are compared, and how.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from modeltrail.errors import ConfigurationError, RecordNotFoundError
-from modeltrail.experiment.compare import Comparison, Metric, compare
+from modeltrail.experiment.checks import Check, Exposed
+from modeltrail.experiment.compare import Evidence, compare
+from modeltrail.experiment.declaration import Declared, declarations
+from modeltrail.experiment.metrics import (
+    ALIASES,
+    CALL_METRICS,
+    Metric,
+    Source,
+    default_words,
+    metric_named,
+)
+from modeltrail.experiment.plan import DEFAULT_PLAN_UNITS, Margin, Plan
+from modeltrail.experiment.results import Comparison
+from modeltrail.experiment.segments import segments
 from modeltrail.stats.estimate import UnitSums
-from modeltrail.storage import Filters, Store
-from modeltrail.storage.queries import Propensity
+from modeltrail.storage import Store
+from modeltrail.storage.trials import Measure, OutcomeSums, Trial, TrialUnit
 
 DEFAULT_CONTROL = "control"
-_USD_PER_NANOUSD = 1e-9
-# Metric -> what `Queries.call_sums` knows it as, and the scale of its totals.
-CALL_METRICS: Mapping[Metric, tuple[str, float]] = {
-    Metric("cost_per_call", "usd", "lower", "Cost of a call whose cost is known."): (
-        "cost",
-        _USD_PER_NANOUSD,
-    ),
-    Metric("error_share", "share", "lower", "Share of calls that ended with an error."): (
-        "error",
-        1,
-    ),
-    Metric("latency", "us", "lower", "Time from the start of a call to its end."): ("latency", 1),
-    Metric("output_tokens", "tokens", None, "Output tokens of a call."): ("output_tokens", 1),
-}
+DEFAULT_ALPHA = 0.05
+NO_FEATURE = "none"
+MICROS = 1_000_000
 
 
-def analyse(
-    store: Store, key: str, *, control: str | None = None, alpha: float = 0.05
-) -> Comparison:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """
+    What a reader asks; what is not asked for is as it was declared.
+
+    Attributes:
+        control: The variant to compare with.
+        metrics: Words for metrics, see `metric_named`; by default what decides, then all.
+        by_feature: Whether to compare feature by feature as well.
+        weights: Planned share of units per variant.
+        primary: The metric that decides.
+        guardrails: Metrics that a variant must not make worse, by their margins.
+        plan_units: Planned number of units, all arms together.
+        alpha: One less the confidence level.
+    """
+
+    control: str | None = None
+    metrics: tuple[str, ...] = ()
+    by_feature: bool = False
+    weights: Mapping[str, float] | None = None
+    primary: str | None = None
+    guardrails: tuple[Margin, ...] = ()
+    plan_units: int | None = None
+    alpha: float | None = None
+
+
+def analyse(store: Store, key: str, asked: Asked = Asked()) -> Comparison:
     """
     Compare the variants of an experiment by the calls and outcomes of a trail.
 
     Args:
         key: The experiment's key.
-        control: The variant to compare with; by default the one named `control`.
-        alpha: One less the confidence level.
+        asked: What to compare, and how.
 
     Raises:
         RecordNotFoundError: The trail has no such experiment.
-        ConfigurationError: Which variant is the control is not clear, or alpha
-            is no such number.
+        ConfigurationError: Which variant is the control is not clear, a metric is
+            unknown, or the plan cannot work.
     """
-    arms = _arms(store, key)
-    control = _control(arms, control)
-    rows = {
-        metric: _scaled(store.call_sums(key, name), scale)
-        for metric, (name, scale) in CALL_METRICS.items()
-    }
-    taken = {metric.name for metric in CALL_METRICS}
-    for name in store.outcome_names(key):
-        shown = f"outcome:{name}" if name in taken else name
-        rows[Metric(shown, "score", "higher", "An outcome of the units.")] = store.outcome_sums(
-            key, name
-        )
-    return compare(
-        key,
-        list(rows),
-        {metric.name: listed for metric, listed in rows.items()},
-        control=control,
-        weights=weights_from(store.propensities(key), control),
-        alpha=alpha,
+    declared = declarations(store, key)
+    asked = _as_declared(asked, declared)
+    outcomes = store.trial_outcomes(key) if _may_be_outcomes(asked) else []
+    chosen = {metric_named(word, _binary(outcomes))[0].name for word in asked.metrics}
+    asked = _resolved(asked, _binary(outcomes))
+    named = dict(metric_named(word, _binary(outcomes)) for word in asked.metrics)
+    measures = list(dict.fromkeys(each.measure for each in named.values() if each.measure))
+    trial = store.trial(key, measures)
+    if not trial.units and not trial.unassigned:
+        known = ", ".join(store.experiments()) or "none"
+        raise RecordNotFoundError(f"no call belongs to an experiment {key!r}; known: {known}")
+    plan = _plan(asked, declared, trial)
+    rows = _rows(named, trial.units, measures, outcomes)
+    if not chosen:
+        # What nobody asked for and no call tells is no finding.
+        named = {
+            metric: source
+            for metric, source in named.items()
+            if rows[metric.name] or metric.name in plan.deciding
+        }
+    evidence = Evidence(
+        rows={metric.name: rows[metric.name] for metric in named},
+        exposed=[
+            Exposed(each.variant, each.unit, each.calls, each.unpriced, each.first_feature)
+            for each in trial.units
+        ],
+        by_feature=_by_feature(store, key, named, measures) if asked.by_feature else None,
+        notes=(_check_plan(asked, declared, trial), _check_assigned(trial)),
     )
+    found = compare(key, list(named), evidence, plan)
+    listed, skipped = segments(_in_segments(list(named), asked, chosen), evidence, plan)
+    return replace(found, segments=listed, skipped=skipped)
 
 
-def weights_from(logged: Sequence[Propensity], control: str) -> dict[str, float] | None:
+def weights_from(units: Iterable[TrialUnit], control: str) -> dict[str, float] | None:
     """
     Return the planned share of each variant, by the propensities that were logged.
 
     None if they do not tell: one is missing, or the plan was changed on the
     way, so that a variant has more than one.
     """
-    constant = all(each.unknown == 0 and each.least == each.most for each in logged)
-    planned = {each.variant: each.least or 0 for each in logged}
-    if not constant or not planned.get(control):
+    logged: dict[str, set[int | None]] = {}
+    for each in units:
+        logged.setdefault(each.variant, set()).add(each.propensity_ppm)
+    if any(len(found) > 1 or None in found for found in logged.values()):
+        return None
+    planned = {variant: sum(filter(None, found)) for variant, found in sorted(logged.items())}
+    if not planned.get(control):
         return None
     everything = sum(planned.values())
     return {variant: share / everything for variant, share in planned.items()}
 
 
-def _arms(store: Store, key: str) -> list[str]:
-    groups = store.sums(["variant"], Filters(experiment=key))
-    if not groups:
-        known = ", ".join(store.experiments()) or "none"
-        raise RecordNotFoundError(f"no call belongs to an experiment {key!r}; known: {known}")
-    return sorted(group.key[0] for group in groups if group.key[0] is not None)
+def _as_declared(asked: Asked, declared: Sequence[Declared]) -> Asked:
+    if not declared:
+        return asked
+    last = declared[-1].declaration
+    said = tuple(Margin(each.metric, each.margin) for each in last.guardrails)
+    return replace(
+        asked,
+        control=asked.control or last.control,
+        primary=asked.primary or last.primary,
+        guardrails=asked.guardrails or said,
+        plan_units=asked.plan_units or last.plan_units,
+        alpha=last.alpha if asked.alpha is None else asked.alpha,
+    )
+
+
+def _may_be_outcomes(asked: Asked) -> bool:
+    deciding = [asked.primary, *(each.metric for each in asked.guardrails)]
+    words = [*asked.metrics, *(word for word in deciding if word)]
+    return not asked.metrics or any(ALIASES.get(word, word) not in CALL_METRICS for word in words)
+
+
+def _resolved(asked: Asked, outcomes: Mapping[str, bool]) -> Asked:
+    """
+    Put the metrics' own names for the words that were given; what decides comes first.
+    """
+
+    def name(word: str) -> str:
+        return metric_named(word, outcomes)[0].name
+
+    guardrails = tuple(Margin(name(each.metric), each.margin) for each in asked.guardrails)
+    primary = name(asked.primary) if asked.primary else None
+    deciding = [*([primary] if primary else []), *(each.metric for each in guardrails)]
+    shown = [name(word) for word in asked.metrics or default_words(list(outcomes))]
+    return replace(
+        asked,
+        primary=primary,
+        guardrails=guardrails,
+        metrics=tuple(dict.fromkeys([*deciding, *shown])),
+    )
+
+
+def _plan(asked: Asked, declared: Sequence[Declared], trial: Trial) -> Plan:
+    arms = sorted({each.variant for each in trial.units})
+    control = _control(arms, asked.control)
+    weights = asked.weights
+    if weights is None:
+        weights = _declared_weights(declared) if declared else weights_from(trial.units, control)
+    return Plan(
+        control=control,
+        weights=weights,
+        primary=asked.primary,
+        guardrails=asked.guardrails,
+        plan_units=asked.plan_units,
+        alpha=DEFAULT_ALPHA if asked.alpha is None else asked.alpha,
+        unit_type=trial.unit_type,
+    )
+
+
+def _declared_weights(declared: Sequence[Declared]) -> Mapping[str, float] | None:
+    # Weights that were changed on the way are those of no unit in particular.
+    weights = [dict(each.declaration.arms) for each in declared]
+    return weights[-1] if all(each == weights[0] for each in weights) else None
 
 
 def _control(arms: Sequence[str], named: str | None) -> str:
@@ -99,5 +197,91 @@ def _control(arms: Sequence[str], named: str | None) -> str:
     raise ConfigurationError(f"no variant is named {named!r}; choose from {listed}")
 
 
-def _scaled(rows: Sequence[UnitSums], scale: float) -> list[UnitSums]:
-    return [replace(row, total=row.total * scale) for row in rows]
+def _binary(outcomes: Sequence[OutcomeSums]) -> dict[str, bool]:
+    others: defaultdict[str, int] = defaultdict(int)
+    for each in outcomes:
+        others[each.name] += each.others
+    return {name: number == 0 for name, number in sorted(others.items())}
+
+
+def _rows(
+    named: Mapping[Metric, Source],
+    units: Sequence[TrialUnit],
+    measures: Sequence[Measure],
+    outcomes: Sequence[OutcomeSums],
+) -> dict[str, list[UnitSums]]:
+    places = {measure: place for place, measure in enumerate(measures)}
+    return {
+        metric.name: _outcome_rows(source, outcomes)
+        if source.measure is None
+        else _call_rows(source, units, places[source.measure])
+        for metric, source in named.items()
+    }
+
+
+def _call_rows(source: Source, units: Sequence[TrialUnit], place: int) -> list[UnitSums]:
+    return [
+        UnitSums(each.variant, each.unit, each.sums[place][0] * source.scale, each.sums[place][1])
+        for each in units
+        if any(each.sums[place])
+    ]
+
+
+def _outcome_rows(source: Source, outcomes: Sequence[OutcomeSums]) -> list[UnitSums]:
+    # A unit may have outcomes of its own, of its calls and of its sessions.
+    sums: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
+    for each in outcomes:
+        if each.name == source.outcome:
+            own = sums[each.variant, each.unit]
+            own[0] += each.total_micros
+            own[1] += each.values
+    return [
+        UnitSums(variant, unit, total / MICROS, count)
+        for (variant, unit), (total, count) in sorted(sums.items())
+    ]
+
+
+def _by_feature(
+    store: Store, key: str, named: Mapping[Metric, Source], measures: Sequence[Measure]
+) -> dict[str, dict[str, list[UnitSums]]]:
+    units: defaultdict[str, list[TrialUnit]] = defaultdict(list)
+    outcomes: defaultdict[str, list[OutcomeSums]] = defaultdict(list)
+    for each in store.trial(key, measures, by_feature=True).units:
+        units[each.feature or NO_FEATURE].append(each)
+    names = [source.outcome for source in named.values() if source.outcome]
+    for outcome in store.trial_outcomes(key, names, by_feature=True) if names else []:
+        if outcome.feature is not None:
+            outcomes[outcome.feature].append(outcome)
+    return {
+        feature: _rows(named, listed, measures, outcomes[feature])
+        for feature, listed in units.items()
+    }
+
+
+def _in_segments(metrics: Sequence[Metric], asked: Asked, chosen: set[str]) -> list[Metric]:
+    if not asked.by_feature:
+        return []
+    wanted = chosen or ({asked.primary} if asked.primary else {each.name for each in metrics})
+    return [metric for metric in metrics if metric.name in wanted]
+
+
+def _check_plan(asked: Asked, declared: Sequence[Declared], trial: Trial) -> Check:
+    said = []
+    if not declared:
+        said.append("not declared before the data")
+    elif len(declared) > 1:
+        said.append(f"declared {len(declared)} times, the last one counts")
+    first_at_us = min((each.first_at_us for each in trial.units), default=None)
+    if declared and first_at_us is not None and declared[-1].at_us > first_at_us:
+        said.append("declared after the first call")
+    if asked.plan_units is None:
+        said.append(
+            f"no planned number of units: intervals are made for {DEFAULT_PLAN_UNITS:,}; "
+            "name yours before the data"
+        )
+    return Check("plan", "warn" if said else "ok", "; ".join(said) or "declared before the data")
+
+
+def _check_assigned(trial: Trial) -> Check:
+    detail = f"{trial.unassigned:,} calls without a variant or a unit: in no figure"
+    return Check("assigned", "warn" if trial.unassigned else "ok", detail)

@@ -8,17 +8,36 @@ or a call: whatever was randomised; calls are never counted as if they were unit
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from modeltrail.stats.balance import SampleRatio, sample_ratio
 from modeltrail.stats.estimate import NotEstimable, UnitSums
 
 # A unit that carries more of an arm's sum than this can turn its sign alone.
 HEAVY_SHARE = 0.05
+# Where more units than this changed their variant, what is left may be a selection.
+CROSSED_SHARE = 0.05
 
 Status = Literal["ok", "warn", "fail", "unknown"]
 # Rows per metric name, one per variant and unit.
 Rows = Mapping[str, Sequence[UnitSums]]
+
+
+class Exposed(NamedTuple):
+    """
+    A unit in a variant, whatever is known of its calls.
+
+    Attributes:
+        calls: How many it made there.
+        unpriced: How many of them ended well and have no known cost.
+        feature: Of its first call; None if that has none.
+    """
+
+    variant: str
+    unit: str
+    calls: int = 1
+    unpriced: int = 0
+    feature: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,64 +49,36 @@ class Check:
         name: Key of the check, such as `sample_ratio`.
         status: `fail` makes every verdict `invalid`; `unknown` could not be judged.
         detail: What was seen, in words.
+        concerns: Names of the metrics that it is about; all if empty.
     """
 
     name: str
     status: Status
     detail: str
+    concerns: tuple[str, ...] = ()
 
 
-def every_row(rows: Rows) -> Iterable[UnitSums]:
-    """
-    Go through the rows of all metrics.
-
-    Args:
-        rows: Rows per metric name.
-
-    Returns:
-        Every row once.
-    """
-    return (row for listed in rows.values() for row in listed)
-
-
-def crossed_units(rows: Rows) -> frozenset[str]:
+def crossed_units(exposed: Iterable[Exposed]) -> frozenset[str]:
     """
     Find the units that were seen in more than one variant.
 
     Args:
-        rows: Rows per metric name.
+        exposed: All units.
 
     Returns:
         References of these units.
     """
-    pairs = {(row.unit, row.variant) for row in every_row(rows)}
+    pairs = {(each.unit, each.variant) for each in exposed}
     variants = Counter(unit for unit, _ in pairs)
     return frozenset(unit for unit, number in variants.items() if number > 1)
 
 
-def units_per_arm(names: Sequence[str], rows: Rows) -> dict[str, set[str]]:
-    """
-    List the units of each variant that have a value of any metric.
-
-    Args:
-        names: All variants that may occur.
-        rows: Rows per metric name.
-
-    Returns:
-        Unit references per variant, empty where none was seen.
-    """
-    units: dict[str, set[str]] = {name: set() for name in names}
-    for row in every_row(rows):
-        units[row.variant].add(row.unit)
-    return units
-
-
-def check_sample_ratio(units: Mapping[str, set[str]], weights: Mapping[str, float] | None) -> Check:
+def check_sample_ratio(counts: Mapping[str, int], weights: Mapping[str, float] | None) -> Check:
     """
     Check the numbers of units against the planned weights.
 
     Args:
-        units: Units per variant.
+        counts: Units per variant.
         weights: Planned share per variant, None if unknown.
 
     Returns:
@@ -96,7 +87,6 @@ def check_sample_ratio(units: Mapping[str, set[str]], weights: Mapping[str, floa
     """
     if weights is None:
         return Check("sample_ratio", "unknown", "the planned weights are not known")
-    counts = {name: len(members) for name, members in units.items()}
     found = sample_ratio(counts, weights)
     if isinstance(found, NotEstimable):
         return Check("sample_ratio", "unknown", found.reason)
@@ -111,22 +101,22 @@ def _ratio_detail(counts: Mapping[str, int], found: SampleRatio) -> str:
     return detail
 
 
-def check_crossover(crossed: frozenset[str], rows: Rows) -> Check:
+def check_crossover(crossed: frozenset[str], total: int) -> Check:
     """
     Check that every unit was seen in one variant only.
 
     Args:
         crossed: Units seen in more than one.
-        rows: Rows per metric name, with those units.
+        total: How many units there are, those included.
 
     Returns:
-        `warn` with the number of units that were left out.
+        `warn` with the number of units that were left out; `fail` if they are
+        more than `CROSSED_SHARE`: who changes variants is hardly chance.
     """
-    total = len({row.unit for row in every_row(rows)})
     if not crossed:
         return Check("crossover", "ok" if total else "unknown", f"0 of {total:,} units")
     detail = f"{len(crossed):,} of {total:,} units in more than one variant: left out"
-    return Check("crossover", "warn", detail)
+    return Check("crossover", "fail" if len(crossed) > CROSSED_SHARE * total else "warn", detail)
 
 
 def check_heaviest_unit(names: Sequence[str], rows: Rows) -> Check:
@@ -145,7 +135,7 @@ def check_heaviest_unit(names: Sequence[str], rows: Rows) -> Check:
         for metric, listed in rows.items()
         for arm in names
     ]
-    share, metric, arm = max(shares)
+    share, metric, arm = max(shares, default=(0.0, "", ""))
     if share == 0:
         return Check("heaviest_unit", "unknown", "no unit has a value")
     detail = f"{share:.1%} of {metric} in {arm}"
@@ -156,32 +146,3 @@ def _heaviest_share(rows: Sequence[UnitSums]) -> float:
     # The larger share of the sum or of the count: either can rule the ratio.
     sides = ([abs(row.total) for row in rows], [abs(row.count) for row in rows])
     return max(max(side) / sum(side) if sum(side) > 0 else 0.0 for side in sides)
-
-
-def check_missing(names: Sequence[str], rows: Rows) -> Check:
-    """
-    Check that units with a value of one metric have one of the others.
-
-    Args:
-        names: All variants.
-        rows: Rows per metric name.
-
-    Returns:
-        `warn` with the numbers per arm: if they differ, what is missing may
-        depend on the variant, and then the rest no longer compares like with like.
-    """
-    if len(rows) < 2:
-        return Check("missing", "unknown", "one metric: nothing says which units lack it")
-    everyone = units_per_arm(names, rows)
-    lacking = []
-    for metric, listed in rows.items():
-        present = units_per_arm(names, {metric: listed})
-        numbers = {arm: len(everyone[arm] - present[arm]) for arm in names}
-        if any(numbers.values()):
-            arms = ", ".join(
-                f"{arm} {number:,} of {len(everyone[arm]):,}" for arm, number in numbers.items()
-            )
-            lacking.append(f"{metric}: {arms}")
-    if not lacking:
-        return Check("missing", "ok", "every unit has every metric")
-    return Check("missing", "warn", "units without a value: " + "; ".join(lacking))

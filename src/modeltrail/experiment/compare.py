@@ -6,346 +6,308 @@ are analysed by the variant they were ASSIGNED, whatever model served them in
 the end. The order is that of the argument: first the checks that say whether
 a difference may be believed at all, then estimates, then verdicts.
 
-Every interval and p value here is the ONE-LOOK (fixed-horizon) kind of
-`modeltrail.stats.estimate`: right once, at a sample size chosen beforehand.
-Always-valid intervals, right however often one looks, come later. Nothing is
-adjusted for the number of metrics or arms either.
+Each difference has two intervals. The always-valid one of `modeltrail.stats.sequential`
+decides, since people look at a running experiment; the fixed-time one of
+`modeltrail.stats.estimate` stands beside it, right for one look at a number of units
+chosen beforehand.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from modeltrail.errors import ConfigurationError
+from modeltrail.experiment import gaps, verdicts
 from modeltrail.experiment.checks import (
     Check,
+    Exposed,
     Rows,
-    Status,
     check_crossover,
     check_heaviest_unit,
-    check_missing,
     check_sample_ratio,
     crossed_units,
-    every_row,
-    units_per_arm,
 )
-from modeltrail.stats.estimate import (
-    Interval,
-    NotEstimable,
-    RatioEstimate,
-    RelativeDifference,
-    UnitSums,
-    difference,
-    ratio,
-    ratio_interval,
-    relative_difference,
+from modeltrail.experiment.contrasts import (
+    ArmEstimate,
+    Contrast,
+    Side,
+    arm_estimate,
+    contrast,
+    missing_units,
+    side,
 )
-
-SCHEMA = "modeltrail.compare/1"
-METHOD = (
-    "ratio of sums; delete-one-unit jackknife; t on Welch-Satterthwaite degrees of freedom "
-    "of effective units; fixed horizon, one look; no adjustment for several metrics or arms"
+from modeltrail.experiment.metrics import DERIVED, Metric
+from modeltrail.experiment.plan import Plan
+from modeltrail.experiment.results import (
+    Comparison,
+    Finding,
+    GuardrailResult,
+    MetricComparison,
+    Role,
 )
-UnitOfMeasure = Literal["usd", "us", "share", "score", "tokens"]
-Verdict = Literal["better", "worse", "undecided", "invalid"]
+from modeltrail.stats.estimate import NotEstimable, UnitSums
+from modeltrail.stats.shares import holm
 
 
 @dataclass(frozen=True, slots=True)
-class Metric:
+class Evidence:
     """
-    What is compared: a sum over calls divided by their number.
+    What is known of an experiment.
 
     Attributes:
-        name: Key of the metric, such as `cost_per_call`.
-        unit_of_measure: Unit of the ratio: dollars, microseconds, a share from
-            0 to 1, a score, or tokens.
-        better: Which direction is good; None where neither is.
-        description: One sentence for the reader of a report.
+        rows: Rows per metric name, one per variant and unit with a value.
+        exposed: Every unit of every variant, also those without a value.
+        by_feature: The same as `rows` for each feature, if that was asked for.
+        notes: Further checks, made by who read the evidence.
     """
 
-    name: str
-    unit_of_measure: UnitOfMeasure
-    better: Literal["lower", "higher"] | None = None
-    description: str = ""
+    rows: Rows
+    exposed: Sequence[Exposed]
+    by_feature: Mapping[str, Rows] | None = None
+    notes: tuple[Check, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ArmEstimate:
+class Pair(NamedTuple):
     """
-    One variant's estimate of one metric.
-
-    Attributes:
-        n_units: Units with a value.
-        k_eff: Effective number of units, (sum N)^2 / sum N_u^2.
-        n_calls: Sum of the units' counts: calls, or the metric's own denominator.
-        estimate: Ratio of sums, in the metric's unit of measure.
-        interval: Fixed-horizon t interval on k_eff - 1 degrees of freedom.
-    """
-
-    n_units: int
-    k_eff: float
-    n_calls: float
-    estimate: float
-    interval: Interval | NotEstimable
-
-
-@dataclass(frozen=True, slots=True)
-class Contrast:
-    """
-    One variant against control, for one metric.
-
-    Attributes:
-        difference: Variant less control, in the metric's unit of measure.
-        interval: Fixed-horizon interval of the difference, for one look.
-        relative: Variant / control - 1.
-        relative_interval: Fixed-horizon interval of `relative`, by log ratio.
-        p: Two-sided p value of the difference, for one look.
-        dof: Welch-Satterthwaite degrees of freedom of the difference.
-        standard_error: Of the difference, in the metric's unit of measure.
-    """
-
-    difference: float
-    interval: Interval
-    relative: float | NotEstimable
-    relative_interval: Interval | NotEstimable
-    p: float
-    dof: float
-    standard_error: float
-
-
-@dataclass(frozen=True, slots=True)
-class MetricComparison:
-    """
-    One metric in all variants.
-
-    Attributes:
-        metric: What is compared.
-        arms: Estimate per variant, control first.
-        contrasts: Difference from control per other variant.
-        verdicts: Per other variant: `better` or `worse` than control if the
-            interval of the difference excludes 0, `undecided` if it does not
-            or could not be made, `invalid` if a check failed, None if the
-            metric has no better direction.
+    A metric of one variant beside control.
     """
 
     metric: Metric
-    arms: Mapping[str, ArmEstimate | NotEstimable]
-    contrasts: Mapping[str, Contrast | NotEstimable]
-    verdicts: Mapping[str, Verdict | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """
-    The result of one look at an experiment.
-
-    Attributes:
-        experiment: Key of the experiment.
-        control: The variant that others are compared with.
-        alpha: One less the confidence level of every interval.
-        checks: Conditions of belief, `sample_ratio` first.
-        metrics: One comparison per metric, in the order asked for.
-        verdict: `invalid` if a check failed: then no number here may be acted
-            on; `unchecked` if the sample ratio could not be judged; else `valid`.
-    """
-
-    experiment: str
-    control: str
-    alpha: float
-    checks: tuple[Check, ...]
-    metrics: tuple[MetricComparison, ...]
-    verdict: Literal["valid", "unchecked", "invalid"]
-
-    def to_dict(self) -> dict[str, Any]:
-        """
-        Give the comparison as plain data that JSON can carry.
-
-        Returns:
-            A dict with `schema` "modeltrail.compare/1"; what could not be
-            estimated is `{"not_estimable": reason}`.
-        """
-        return {
-            "schema": SCHEMA,
-            "experiment": self.experiment,
-            "control": self.control,
-            "alpha": self.alpha,
-            "method": METHOD,
-            "verdict": self.verdict,
-            "checks": [_plain(check) for check in self.checks],
-            "metrics": [_plain(metric) for metric in self.metrics],
-        }
+    variant: str
+    contrast: Contrast | NotEstimable
+    missing: int
 
 
 def compare(
-    experiment: str,
-    metrics: Sequence[Metric],
-    units: Rows,
-    *,
-    control: str,
-    weights: Mapping[str, float] | None = None,
-    alpha: float = 0.05,
+    experiment: str, metrics: Sequence[Metric], evidence: Evidence, plan: Plan
 ) -> Comparison:
     """
-    Compare the variants of an experiment with its control, at one look.
+    Compare the variants of an experiment with its control, at any look.
 
     A unit seen in more than one variant is left out of every estimate and
-    counted in the check `crossover`: it belongs to no arm. Leaving out is fair
-    only while it has nothing to do with the variant, hence the warning.
+    counted in the check `crossover`: it belongs to no arm.
 
     Args:
         experiment: Key of the experiment.
         metrics: What to compare.
-        units: Rows per metric name, one per variant and unit.
-        control: The variant to compare with.
-        weights: Planned share of units per variant; None if unknown, then the
-            sample ratio is not judged.
-        alpha: One less the confidence level.
+        evidence: What the units did.
+        plan: How it is to be judged.
 
     Returns:
         Checks, estimates, differences and verdicts.
 
     Raises:
-        ConfigurationError: The question makes no sense: alpha outside 0 to 1,
-            no metric, two of one name, or a control that has no weight.
+        ConfigurationError: The question makes no sense: no metric, two of one name, or
+            what decides is not among them.
     """
-    _check_question(metrics, control, weights, alpha)
-    asked = {metric.name: units.get(metric.name, ()) for metric in metrics}
-    crossed = crossed_units(asked)
-    rows = {
-        name: [row for row in listed if row.unit not in crossed] for name, listed in asked.items()
-    }
-    names = _arm_names(control, weights, asked)
-    ratio_check = check_sample_ratio(units_per_arm(names, rows), weights)
-    failed = ratio_check.status == "fail"
-    compared = tuple(
-        _compare_metric(metric, _arms(names, rows[metric.name]), control, alpha, failed)
-        for metric in metrics
-    )
+    asked = _directed(metrics, plan)
+    crossed = crossed_units(evidence.exposed)
+    exposed = [each for each in evidence.exposed if each.unit not in crossed]
+    rows = without(evidence.rows, crossed)
+    names = arm_names(plan, exposed)
+    checks = _checks(names, asked, evidence, exposed, rows, crossed, plan)
+    pairs, sides = _pairs(names, asked, rows, plan)
+    compared = _judged(asked, pairs, sides, checks, plan)
+    guarded = _guarded(asked, pairs, checks, plan)
     return Comparison(
         experiment=experiment,
-        control=control,
-        alpha=alpha,
-        checks=(
-            ratio_check,
-            check_crossover(crossed, asked),
-            check_heaviest_unit(names, rows),
-            check_missing(names, rows),
-            _check_variation(compared),
-        ),
-        metrics=compared,
-        verdict=_overall(ratio_check.status),
-    )
-
-
-def _check_question(
-    metrics: Sequence[Metric], control: str, weights: Mapping[str, float] | None, alpha: float
-) -> None:
-    if not 0 < alpha < 1:
-        raise ConfigurationError(f"alpha must lie between 0 and 1, not {alpha!r}")
-    if not metrics:
-        raise ConfigurationError("a comparison needs at least one metric")
-    if len({metric.name for metric in metrics}) < len(metrics):
-        raise ConfigurationError("two metrics have the same name")
-    if weights is not None and not weights.get(control, 0) > 0:
-        raise ConfigurationError(f"control {control!r} has no planned weight")
-
-
-def _arm_names(control: str, weights: Mapping[str, float] | None, rows: Rows) -> list[str]:
-    # Control first, then as planned, then whatever else was seen.
-    seen = sorted({row.variant for row in every_row(rows)})
-    return list(dict.fromkeys([control, *(weights or ()), *seen]))
-
-
-def _arms(
-    names: Sequence[str], rows: Sequence[UnitSums]
-) -> dict[str, RatioEstimate | NotEstimable]:
-    listed: dict[str, list[UnitSums]] = {name: [] for name in names}
-    for row in rows:
-        listed[row.variant].append(row)
-    return {name: ratio(arm) for name, arm in listed.items()}
-
-
-def _compare_metric(
-    metric: Metric,
-    arms: Mapping[str, RatioEstimate | NotEstimable],
-    control: str,
-    alpha: float,
-    failed: bool,
-) -> MetricComparison:
-    contrasts = {
-        name: _contrast(control, arms[control], name, arm, alpha)
-        for name, arm in arms.items()
-        if name != control
-    }
-    return MetricComparison(
-        metric=metric,
-        arms={name: _arm_estimate(arm, alpha) for name, arm in arms.items()},
-        contrasts=contrasts,
-        verdicts={
-            name: "invalid" if failed else _verdict(contrast, metric.better)
-            for name, contrast in contrasts.items()
+        plan=plan,
+        units={name: sum(each.variant == name for each in exposed) for name in names},
+        calls={name: sum(each.calls for each in exposed if each.variant == name) for name in names},
+        checks=(*checks, _check_variation(compared), *evidence.notes),
+        metrics=tuple(compared),
+        guardrails=tuple(guarded),
+        decisions={
+            name: verdicts.decide(name, compared, guarded, checks)
+            for name in names
+            if name != plan.control
         },
     )
 
 
-def _arm_estimate(arm: RatioEstimate | NotEstimable, alpha: float) -> ArmEstimate | NotEstimable:
-    if isinstance(arm, NotEstimable):
-        return arm
-    interval = ratio_interval(arm, alpha=alpha)
-    return ArmEstimate(arm.n_units, arm.k_eff, arm.count, arm.estimate, interval)
+def without(rows: Rows, crossed: frozenset[str]) -> Rows:
+    """
+    Leave out units that belong to no arm.
+    """
+    return {
+        name: [row for row in listed if row.unit not in crossed] for name, listed in rows.items()
+    }
 
 
-def _contrast(
-    control: str,
-    control_arm: RatioEstimate | NotEstimable,
-    variant: str,
-    arm: RatioEstimate | NotEstimable,
-    alpha: float,
-) -> Contrast | NotEstimable:
-    if isinstance(control_arm, NotEstimable):
-        return NotEstimable(f"control {control!r}: {control_arm.reason}")
-    if isinstance(arm, NotEstimable):
-        return NotEstimable(f"variant {variant!r}: {arm.reason}")
-    found = difference(control_arm, arm, alpha=alpha)
-    if isinstance(found, NotEstimable):
-        return found
-    relative, relative_interval = _relative(relative_difference(control_arm, arm, alpha=alpha))
-    return Contrast(
-        difference=found.difference,
-        interval=found.interval,
-        relative=relative,
-        relative_interval=relative_interval,
-        p=found.p,
-        dof=found.dof,
-        standard_error=found.standard_error,
+def arm_names(plan: Plan, exposed: Sequence[Exposed]) -> list[str]:
+    """
+    Return the variants: control first, then as planned, then whatever else was seen.
+    """
+    planned = [name for name, weight in (plan.weights or {}).items() if weight > 0]
+    seen = sorted({each.variant for each in exposed})
+    return list(dict.fromkeys([plan.control, *planned, *seen]))
+
+
+def by_arm(names: Sequence[str], rows: Sequence[UnitSums]) -> dict[str, Side]:
+    """
+    Estimate every arm.
+    """
+    listed: dict[str, list[UnitSums]] = {name: [] for name in names}
+    for row in rows:
+        listed.setdefault(row.variant, []).append(row)
+    return {name: side(name, listed[name]) for name in names}
+
+
+def _directed(metrics: Sequence[Metric], plan: Plan) -> list[Metric]:
+    if not metrics:
+        raise ConfigurationError("a comparison needs at least one metric")
+    known = {metric.name for metric in metrics}
+    if len(known) < len(metrics):
+        raise ConfigurationError("two metrics have the same name")
+    if strange := plan.deciding - known:
+        raise ConfigurationError(f"what decides is not compared: {', '.join(sorted(strange))}")
+    # Who lets a metric decide means that less of it is better, if nothing else is known.
+    return [
+        replace(metric, better=metric.better or "lower") if metric.name in plan.deciding else metric
+        for metric in metrics
+    ]
+
+
+def _checks(
+    names: Sequence[str],
+    metrics: Sequence[Metric],
+    evidence: Evidence,
+    exposed: Sequence[Exposed],
+    rows: Rows,
+    crossed: frozenset[str],
+    plan: Plan,
+) -> tuple[Check, ...]:
+    counts = Counter(each.variant for each in exposed)
+    total = len({each.unit for each in evidence.exposed})
+    return (
+        check_sample_ratio({name: counts[name] for name in names}, plan.weights),
+        check_crossover(crossed, total),
+        gaps.check_balance(exposed),
+        gaps.check_missing(names, exposed, rows),
+        gaps.check_unpriced(plan.control, names, exposed, metrics),
+        check_heaviest_unit(names, rows),
     )
 
 
-def _relative(
-    found: RelativeDifference | NotEstimable,
-) -> tuple[float | NotEstimable, Interval | NotEstimable]:
-    if isinstance(found, NotEstimable):
-        return found, found
-    return found.relative, found.interval
+def _pairs(
+    names: Sequence[str], metrics: Sequence[Metric], rows: Rows, plan: Plan
+) -> tuple[list[Pair], dict[str, dict[str, Side]]]:
+    sides = {metric.name: by_arm(names, rows.get(metric.name, ())) for metric in metrics}
+    pairs = [
+        pair(metric, sides[metric.name][plan.control], sides[metric.name][name], plan, len(names))
+        for metric in metrics
+        for name in names
+        if name != plan.control
+    ]
+    return pairs, sides
 
 
-def _verdict(
-    contrast: Contrast | NotEstimable, better: Literal["lower", "higher"] | None
-) -> Verdict | None:
-    if better is None:
-        return None
-    if isinstance(contrast, NotEstimable):
-        return "undecided"
-    if contrast.interval.lower <= 0 <= contrast.interval.upper:
-        return "undecided"
-    rose = contrast.interval.lower > 0
-    return "better" if rose == (better == "higher") else "worse"
+def pair(metric: Metric, control: Side, treatment: Side, plan: Plan, arms: int) -> Pair:
+    """
+    Compare one variant with control on one metric.
+    """
+    found = contrast(
+        control,
+        treatment,
+        is_share=metric.unit_of_measure == "share",
+        plan_units=plan.pair_units(treatment.name, arms),
+        alpha=plan.alpha,
+    )
+    return Pair(metric, treatment.name, found, missing_units(control, treatment))
 
 
-def _overall(status: Status) -> Literal["valid", "unchecked", "invalid"]:
-    if status == "fail":
-        return "invalid"
-    return "unchecked" if status == "unknown" else "valid"
+def _role(metric: Metric, plan: Plan) -> Role:
+    if metric.name == plan.primary:
+        return "primary"
+    alone = plan.primary is not None or plan.guardrails
+    if alone or metric.better is None or metric.name in DERIVED:
+        return "secondary"
+    return "joint"
+
+
+def _judged(
+    metrics: Sequence[Metric],
+    pairs: Sequence[Pair],
+    sides: Mapping[str, Mapping[str, Side]],
+    checks: Sequence[Check],
+    plan: Plan,
+) -> list[MetricComparison]:
+    family = [each for each in pairs if _role(each.metric, plan) != "secondary"]
+    adjusted = dict(
+        zip(
+            [(each.metric.name, each.variant) for each in family],
+            holm([_p(each) for each in family]),
+            strict=True,
+        )
+    )
+    compared = []
+    for metric in metrics:
+        own = [each for each in pairs if each.metric is metric]
+        role = _role(metric, plan)
+        p_values = {each.variant: adjusted.get((metric.name, each.variant)) for each in own}
+        compared.append(
+            MetricComparison(
+                metric=metric,
+                role=role,
+                arms={
+                    name: arm_estimate(arm, alpha=plan.alpha)
+                    for name, arm in sides[metric.name].items()
+                },
+                contrasts={each.variant: each.contrast for each in own},
+                adjusted_p=p_values,
+                findings={
+                    each.variant: _finding(each, p_values[each.variant], checks, plan, len(family))
+                    for each in own
+                },
+            )
+        )
+    return compared
+
+
+def _p(pair: Pair) -> float:
+    if isinstance(pair.contrast, NotEstimable):
+        return 1.0
+    p = pair.contrast.always_valid_p
+    return 1.0 if isinstance(p, NotEstimable) else p
+
+
+def _finding(
+    pair: Pair, adjusted_p: float | None, checks: Sequence[Check], plan: Plan, family: int
+) -> Finding:
+    return verdicts.failed_check(checks, pair.metric.name) or verdicts.finding(
+        pair.contrast,
+        pair.metric.better,
+        adjusted_p,
+        alpha=plan.alpha,
+        comparisons=1 if adjusted_p is None else family,
+        missing=pair.missing,
+    )
+
+
+def _guarded(
+    metrics: Sequence[Metric], pairs: Sequence[Pair], checks: Sequence[Check], plan: Plan
+) -> list[GuardrailResult]:
+    known = {metric.name: metric for metric in metrics}
+    results = []
+    for name, margin in plan.guardrails:
+        found = {
+            each.variant: verdicts.guardrail(
+                known[name], margin, each.contrast, alpha=plan.alpha, missing=each.missing
+            )
+            for each in pairs
+            if each.metric.name == name
+        }
+        failed = verdicts.failed_check(checks, name)
+        results.append(
+            GuardrailResult(
+                metric=name,
+                margin=margin,
+                bounds={variant: bound for variant, (bound, _) in found.items()},
+                findings={variant: failed or each for variant, (_, each) in found.items()},
+            )
+        )
+    return results
 
 
 def _check_variation(compared: Sequence[MetricComparison]) -> Check:
@@ -357,20 +319,5 @@ def _check_variation(compared: Sequence[MetricComparison]) -> Check:
     ]
     if not constant:
         return Check("variation", "ok", "units differ in every arm that has an estimate")
-    detail = "no spread between units, so none is counted: " + "; ".join(constant)
+    detail = "units do not differ: " + "; ".join(constant)
     return Check("variation", "warn", detail)
-
-
-def _plain(value: Any) -> Any:
-    """
-    Turn a result into what JSON knows; a refusal stays one.
-    """
-    if isinstance(value, NotEstimable):
-        return {"not_estimable": value.reason}
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    if hasattr(value, "__dataclass_fields__"):
-        return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
-    return value

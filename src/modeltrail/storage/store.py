@@ -21,6 +21,7 @@ from modeltrail.storage.migrations.postgres import create_partitions, months_ahe
 from modeltrail.storage.quarantine import identity, is_corrupt, move_aside, quarantined
 from modeltrail.storage.rows import Batch, Row
 from modeltrail.storage.series import SeriesQueries
+from modeltrail.storage.trials import Trials
 
 
 class Migrated(NamedTuple):
@@ -37,7 +38,7 @@ class Migrated(NamedTuple):
     partitions: list[str]
 
 
-class Store(SeriesQueries, Metered):
+class Store(SeriesQueries, Trials, Metered):
     """
     A trail's database, open for reading and appending.
 

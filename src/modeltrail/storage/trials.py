@@ -1,0 +1,326 @@
+"""
+What the units of an experiment did: sums per variant and unit, and per feature if asked.
+
+No call leaves the database: one pass over an experiment's calls gives all metrics.
+Calls are those that were assigned, whatever served them; those in shadow do not count.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    String,
+    and_,
+    case,
+    cast,
+    column,
+    func,
+    or_,
+    select,
+    table,
+)
+
+from modeltrail.errors import ConfigurationError
+from modeltrail.storage.queries import CALLS, STORED, Queries, one_if
+from modeltrail.storage.tables import Outcome
+
+_MICROS = 1_000_000
+# An experiment with more than this share of all calls is read by reading all of them.
+_SCAN_SHARE = 0.2
+# Stands for a propensity that is not known.
+_UNKNOWN_PPM = -1
+_LINKS = ("call_id", "trace_id", "session_ref", "unit_ref")
+_OUTCOMES = table(
+    "outcomes",
+    column("name"),
+    column("value"),
+    *(column(name, Outcome.metadata.tables["outcome"].c[name].type) for name in _LINKS),
+)
+
+
+class Measure(NamedTuple):
+    """
+    What to sum up of the calls of a unit.
+
+    Attributes:
+        name: One of `MEASURES`.
+        cap: What larger values of a call count as, in the column's own unit; None for no cap.
+    """
+
+    name: str
+    cap: int | None = None
+
+
+class TrialUnit(NamedTuple):
+    """
+    What one unit did in one variant, and in one feature if that was asked for.
+
+    Attributes:
+        feature: None if calls have none, or if it was not asked for.
+        unpriced: Calls that ended well and whose cost is not known.
+        first_at_us: When the first of them started.
+        first_feature: The feature of that one; None if it has none.
+        propensity_ppm: With what probability it was given the variant; None if calls do
+            not tell, or tell different ones.
+        sums: Total and count of each measure, in the order asked for.
+    """
+
+    variant: str
+    unit: str
+    feature: str | None
+    calls: int
+    unpriced: int
+    first_at_us: int
+    first_feature: str | None
+    propensity_ppm: int | None
+    sums: tuple[tuple[int, int], ...]
+
+
+class Trial(NamedTuple):
+    """
+    The calls of an experiment, summed up.
+
+    Attributes:
+        unassigned: Calls without a variant or without a unit; they are in no sum.
+        unit_type: What was randomised; None if the first call does not tell.
+    """
+
+    units: list[TrialUnit]
+    unassigned: int
+    unit_type: str | None
+
+
+class OutcomeSums(NamedTuple):
+    """
+    An outcome of one unit in one variant.
+
+    Attributes:
+        name: Of the outcome.
+        feature: Of the call that it belongs to; None for outcomes of traces,
+            sessions and units, which belong to no feature.
+        total_micros: The sum of its values, in millionths.
+        values: How many there are.
+        others: How many are neither 0 nor 1.
+    """
+
+    name: str
+    variant: str
+    unit: str
+    feature: str | None
+    total_micros: int
+    values: int
+    others: int
+
+
+class _Size(NamedTuple):
+    calls: int
+    unassigned: int
+    unit_type: str | None
+
+
+_Value = Callable[[Any], tuple[Any, Any]]
+
+
+def _known(name: str) -> _Value:
+    return lambda c: (c[name], c[name])
+
+
+# Measure -> what a call adds to its total, and what is not NULL where the call counts.
+MEASURES: Mapping[str, _Value] = {
+    "cost": _known("cost_nanousd"),
+    "cost_per_ok": lambda c: (
+        c.cost_nanousd,
+        case((and_(c.status == "ok", c.cost_nanousd.is_not(None)), 1)),
+    ),
+    "latency": _known("latency_us"),
+    "tokens": lambda c: (c.input_tokens + c.output_tokens, c.input_tokens + c.output_tokens),
+    "errors": lambda c: (one_if(c.status == "error"), c.id),
+}
+CAPPED = frozenset({"cost", "latency", "tokens"})
+
+
+class Trials(Queries):
+    """
+    Reads of experiments.
+    """
+
+    def trial(
+        self, experiment: str, measures: Sequence[Measure], *, by_feature: bool = False
+    ) -> Trial:
+        """
+        Return what the units of an experiment did.
+
+        Args:
+            experiment: Its key.
+            measures: What to sum up.
+            by_feature: Whether each unit's calls are summed up feature by feature.
+
+        Raises:
+            ConfigurationError: A measure is unknown, or has a cap that it cannot have.
+        """
+        calls = self._summable()
+        columns = [sum for each in measures for sum in _sums(calls, each)]
+        size = self._size(experiment)
+        of_it = calls.c.experiment == experiment
+        if self._engine.dialect.name == "sqlite" and size.calls > self.last_seq() * _SCAN_SHARE:
+            # Without its index: looking up so many rows one by one takes longer than reading all.
+            of_it = func.coalesce(calls.c.experiment, "") == experiment
+        query = _trial_query(calls, of_it, columns, by_feature)
+        units = [_trial_unit(row, len(measures)) for row in self._rows(query)]
+        return Trial(units, size.unassigned, size.unit_type)
+
+    def trial_outcomes(
+        self, experiment: str, names: Sequence[str] | None = None, *, by_feature: bool = False
+    ) -> list[OutcomeSums]:
+        """
+        Return the outcomes of an experiment, whether they are of calls, traces, sessions or units.
+
+        A trace or a session whose calls are of several variants or units gives its
+        outcome to each of them.
+
+        Args:
+            experiment: Its key.
+            names: Which outcomes; by default all.
+            by_feature: Whether outcomes of calls are summed up feature by feature.
+        """
+        found: list[OutcomeSums] = []
+        for link in self._used_links():
+            query = _outcome_query(self._summable(), experiment, names, link, by_feature)
+            found += [_outcome_sums(row) for row in self._rows(query)]
+        return found
+
+    def _size(self, experiment: str) -> _Size:
+        # Late facts change no assignment, and in SQLite an index has all of it.
+        c = (STORED if self._engine.dialect.name == "sqlite" else CALLS).c
+        of_it = c.experiment == experiment
+        sized = select(
+            func.count().label("calls"),
+            func.count(case((or_(c.variant.is_(None), c.unit_ref.is_(None)), 1))).label("lacking"),
+        )
+        kind = select(c.unit_type).where(of_it).limit(1)
+        (row,), first = self._rows(sized.where(of_it)), self._rows(kind)
+        return _Size(row["calls"], row["lacking"], first[0]["unit_type"] if first else None)
+
+    def _used_links(self) -> list[str]:
+        used = [func.count(_OUTCOMES.c[link]).label(link) for link in _LINKS]
+        (row,) = self._rows(select(*used))
+        return [link for link in _LINKS if row[link]]
+
+
+def _sums(calls: FromClause, measure: Measure) -> list[ColumnElement[Any]]:
+    if measure.name not in MEASURES:
+        raise ConfigurationError(f"no measure is named {measure.name!r}: {', '.join(MEASURES)}")
+    value, counted = MEASURES[measure.name](calls.c)
+    if measure.cap is not None:
+        if measure.name not in CAPPED:
+            raise ConfigurationError(f"{measure.name} has no cap: {', '.join(sorted(CAPPED))} have")
+        value = case((value > measure.cap, measure.cap), else_=value)
+    return [func.sum(value), func.count(counted)]
+
+
+def _trial_query(
+    calls: FromClause,
+    of_it: ColumnElement[bool],
+    columns: Sequence[ColumnElement[Any]],
+    by_feature: bool,
+) -> Select[Any]:
+    c = calls.c
+    # The unit first: most comparisons of a sort end there.
+    keys = [c.unit_ref, c.variant, *([c.feature] if by_feature else [])]
+    # The first call's feature: a time of 16 digits before it makes the least text the first.
+    first = cast(c.started_at_us, String(20)) + " " + func.coalesce(c.feature, "")
+    ppm = func.coalesce(c.propensity_ppm, _UNKNOWN_PPM)
+    return (
+        select(
+            *keys,
+            func.count().label("calls"),
+            func.sum(one_if(and_(c.status == "ok", c.cost_nanousd.is_(None)))).label("unpriced"),
+            func.min(first).label("first"),
+            func.min(ppm).label("least_ppm"),
+            func.max(ppm).label("most_ppm"),
+            *(each.label(f"sum_{place}") for place, each in enumerate(columns)),
+        )
+        .where(
+            of_it,
+            c.variant.is_not(None),
+            c.unit_ref.is_not(None),
+            _not_in_shadow(calls),
+        )
+        .group_by(*keys)
+    )
+
+
+def _not_in_shadow(calls: FromClause) -> ColumnElement[bool]:
+    return or_(calls.c.shadow.is_(None), calls.c.shadow.is_(False))
+
+
+def _trial_unit(row: Mapping[str, Any], measures: int) -> TrialUnit:
+    first_at_us, _, first_feature = row["first"].partition(" ")
+    sums = [int(row[f"sum_{place}"] or 0) for place in range(2 * measures)]
+    return TrialUnit(
+        variant=row["variant"],
+        unit=row["unit_ref"],
+        feature=row.get("feature"),
+        calls=row["calls"],
+        unpriced=int(row["unpriced"]),
+        first_at_us=int(first_at_us),
+        first_feature=first_feature or None,
+        propensity_ppm=_propensity(row["least_ppm"], row["most_ppm"]),
+        sums=tuple(zip(sums[::2], sums[1::2], strict=True)),
+    )
+
+
+def _propensity(least_ppm: int, most_ppm: int) -> int | None:
+    return least_ppm if least_ppm == most_ppm != _UNKNOWN_PPM else None
+
+
+def _outcome_query(
+    calls: FromClause,
+    experiment: str,
+    names: Sequence[str] | None,
+    link: str,
+    by_feature: bool,
+) -> Select[Any]:
+    c = calls.c
+    joined = c.id if link == "call_id" else c[link]
+    with_feature = by_feature and link == "call_id"
+    owners = (
+        select(joined.label("link"), c.variant, c.unit_ref, *([c.feature] if with_feature else []))
+        .where(
+            c.experiment == experiment,
+            c.variant.is_not(None),
+            c.unit_ref.is_not(None),
+            _not_in_shadow(calls),
+        )
+        .distinct()
+        .subquery("owners")
+    )
+    keys = [_OUTCOMES.c.name, *(each for each in owners.c if each.name != "link")]
+    value = _OUTCOMES.c.value
+    # In millionths, as they are stored: sums of whole numbers do not depend on an order.
+    return (
+        select(
+            *keys,
+            func.sum(func.round(value * _MICROS)).label("total_micros"),
+            func.count().label("values"),
+            func.sum(one_if(value.not_in((0, 1)))).label("others"),
+        )
+        .join(owners, owners.c.link == _OUTCOMES.c[link])
+        .where(*([] if names is None else [_OUTCOMES.c.name.in_(names)]))
+        .group_by(*keys)
+    )
+
+
+def _outcome_sums(row: Mapping[str, Any]) -> OutcomeSums:
+    return OutcomeSums(
+        name=row["name"],
+        variant=row["variant"],
+        unit=row["unit_ref"],
+        feature=row.get("feature"),
+        total_micros=int(row["total_micros"] or 0),
+        values=row["values"],
+        others=int(row["others"]),
+    )

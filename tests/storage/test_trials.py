@@ -1,0 +1,167 @@
+"""
+Sums of an experiment per variant and unit, in both databases.
+"""
+
+from typing import Any
+
+import pytest
+
+from modeltrail.errors import ConfigurationError
+from modeltrail.ids import uuid7
+from modeltrail.record import CallRecord
+from modeltrail.storage import Store
+from modeltrail.storage.rows import Batch, call_row
+from modeltrail.storage.trials import Measure, OutcomeSums, TrialUnit
+
+START = 1_790_000_000_000_000
+ALL = [Measure(name) for name in ("cost", "cost_per_ok", "latency", "tokens", "errors")]
+
+
+def record(number: int, **changes: Any) -> CallRecord:
+    at_us = START + number
+    given = {
+        "id": uuid7(at_us),
+        "framework": "test",
+        "framework_version": "1",
+        "operation": "chat",
+        "started_at_us": at_us,
+        "status": "ok",
+        "capture_mode": "digest",
+        "experiment": "e",
+        "variant": "A",
+        "unit_ref": "u1",
+        "unit_type": "user",
+        "propensity_ppm": 500_000,
+    }
+    return CallRecord(**given | changes)
+
+
+def put(store: Store, *records: CallRecord, **rows: Any) -> None:
+    assert store.append(Batch(call=[call_row(each) for each in records], **rows)) == []
+
+
+def outcome(number: int, value: int, **of: Any) -> tuple[Any, ...]:
+    links = ("call_id", "trace_id", "session_ref", "unit_ref")
+    at_us = START + number
+    return (uuid7(at_us), at_us, "score", value, *(of.get(name) for name in links))
+
+
+def test_one_pass_gives_all_metrics(store: Store) -> None:
+    """Costs 10 and 20 of an ok and a failed call, one unpriced, and what is left out."""
+    put(
+        store,
+        record(0, cost_nanousd=10, latency_us=5, input_tokens=3, output_tokens=4, feature="b"),
+        record(1, cost_nanousd=20, status="error", latency_us=7, feature="a"),
+        record(2, cost_nanousd=None, input_tokens=9, propensity_ppm=None),
+        record(3, cost_nanousd=99, shadow=True),
+        record(4, cost_nanousd=99, experiment="other"),
+        record(5, variant="B", unit_ref="u2", cost_nanousd=7, propensity_ppm=400_000),
+        record(6, variant=None),
+        record(7, unit_ref=None),
+    )
+    found = store.trial("e", ALL)
+    assert (found.unassigned, found.unit_type) == (2, "user")
+    one, two = sorted(found.units)
+    assert one == TrialUnit(
+        variant="A",
+        unit="u1",
+        feature=None,
+        calls=3,
+        unpriced=1,
+        first_at_us=START,
+        first_feature="b",
+        propensity_ppm=None,
+        sums=((30, 2), (30, 1), (12, 2), (7, 1), (1, 3)),
+    )
+    assert (two.unit, two.sums[0], two.first_feature, two.propensity_ppm) == (
+        "u2",
+        (7, 1),
+        None,
+        400_000,
+    )
+
+
+def test_features_apart(store: Store) -> None:
+    """The same sums feature by feature add up to those of the unit."""
+    put(
+        store,
+        record(0, cost_nanousd=10, feature="a"),
+        record(1, cost_nanousd=20, feature="b"),
+        record(2, cost_nanousd=5, feature="b"),
+        record(3, cost_nanousd=1),
+    )
+    found = store.trial("e", [Measure("cost")], by_feature=True).units
+    assert {each.feature: each.sums for each in found} == {
+        "a": ((10, 1),),
+        "b": ((25, 2),),
+        None: ((1, 1),),
+    }
+
+
+def test_caps(store: Store) -> None:
+    """A dearer call counts as the cap, a cheaper one as it is, an unknown one not at all."""
+    put(
+        store,
+        *(record(number, cost_nanousd=cost) for number, cost in enumerate((5, 50, None))),
+    )
+    (unit,) = store.trial("e", [Measure("cost", 20), Measure("cost")]).units
+    assert unit.sums == ((25, 2), (55, 2))
+    with pytest.raises(ConfigurationError, match="errors has no cap"):
+        store.trial("e", [Measure("errors", 1)])
+    with pytest.raises(ConfigurationError, match="no measure is named 'beauty'"):
+        store.trial("e", [Measure("beauty")])
+
+
+def test_late_facts_count(store: Store) -> None:
+    """A cost that was told later is in the sums."""
+    call = record(0)
+    put(store, call)
+    amended = (call.id, START, START + 9, "cost_nanousd", "42", "late", "origin")
+    put(store, amendment=[amended])
+    (unit,) = store.trial("e", [Measure("cost")]).units
+    assert (unit.sums, unit.unpriced) == (((42, 1),), 0)
+
+
+def test_outcomes_of_calls_traces_sessions_and_units(store: Store) -> None:
+    """Each kind finds its unit; only those of calls have a feature."""
+    calls = [
+        record(0, feature="a"),
+        record(1, feature="b", trace_id="t"),
+        record(2, trace_id="t"),
+        record(3, variant="B", unit_ref="u2", session_ref="s"),
+        record(4, variant="B", unit_ref="u3", shadow=True),
+    ]
+    put(
+        store,
+        *calls,
+        outcome=[
+            outcome(1, 500_000, call_id=calls[0].id),
+            outcome(2, 1_000_000, call_id=calls[1].id),
+            outcome(3, 2_000_000, trace_id="t"),
+            outcome(4, 0, session_ref="s"),
+            outcome(5, 1_000_000, unit_ref="u1"),
+            outcome(6, 1_000_000, unit_ref="nobody"),
+            outcome(7, 1_000_000, call_id=calls[4].id),
+        ],
+    )
+    found = store.trial_outcomes("e", ["score"], by_feature=True)
+    assert sorted(found, key=str) == sorted(
+        [
+            OutcomeSums("score", "A", "u1", "a", 500_000, 1, 1),
+            OutcomeSums("score", "A", "u1", "b", 1_000_000, 1, 0),
+            OutcomeSums("score", "A", "u1", None, 2_000_000, 1, 1),
+            OutcomeSums("score", "B", "u2", None, 0, 1, 0),
+            OutcomeSums("score", "A", "u1", None, 1_000_000, 1, 0),
+        ],
+        key=str,
+    )
+    assert store.trial_outcomes("e", ["other"]) == []
+    whole = store.trial_outcomes("e")
+    assert sum(each.total_micros for each in whole) == 4_500_000
+
+
+def test_no_calls(store: Store) -> None:
+    """An experiment that has not begun has no units."""
+    found = store.trial("e", ALL)
+    assert (found.units, found.unassigned, found.unit_type) == ([], 0, None)
+    assert store.trial_outcomes("e") == []
