@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from modeltrail.stats import special
 
-ORACLE = json.loads((Path(__file__).parent.parent / "oracle" / "stats.json").read_text())
+HERE = Path(__file__).parent.parent / "oracle"
+ORACLE = json.loads((HERE / "stats.json").read_text())
+ANALYSIS = json.loads((HERE / "analysis.json").read_text())
 
 
 @pytest.mark.parametrize("name", ["t_sf", "t_quantile", "chi2_sf", "beta_inc", "gamma_q"])
@@ -69,6 +71,24 @@ def test_many_degrees_of_freedom_keep_their_digits() -> None:
         0.014247458784459233, rel=1e-12
     )
     assert special.t_sf(2.0, 1e10) == pytest.approx(0.02275013196167695, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["t_sf", "chi2_sf"])
+def test_far_tails_keep_their_digits(name: str) -> None:
+    """
+    Tails from 1e-13 to 1e-298 are mpmath's, of 60 digits.
+    """
+    for *arguments, expected in ANALYSIS["far_tails"][name]:
+        found = getattr(special, name)(*arguments)
+        assert found == pytest.approx(expected, rel=1e-10, abs=0), arguments
+
+
+def test_beyond_the_smallest_float_is_not_zero() -> None:
+    """
+    A tail that no float can tell is the smallest there is, which bounds it.
+    """
+    assert special.t_sf(200.0, 1e6) == special.chi2_sf(1e5, 1) == 5e-324
+    assert special.t_sf(-200.0, 1e6) == 1.0
 
 
 def test_a_tiny_p_is_not_zero() -> None:

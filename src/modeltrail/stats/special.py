@@ -19,6 +19,9 @@ from collections.abc import Iterator
 # With fewer degrees of freedom a 95% quantile has more than 100 digits.
 LEAST_DOF = 0.01
 
+# The smallest float above 0.
+SMALLEST = 5e-324
+
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 _EPSILON = 2.0**-53
 _TINY = 1e-300
@@ -40,7 +43,8 @@ def t_sf(t: float, dof: float) -> float:
         dof: Degrees of freedom, at least `LEAST_DOF`; need not be whole.
 
     Returns:
-        A probability; far tails keep their digits instead of becoming 0.
+        A probability; far tails keep their digits instead of becoming 0. What is too
+        small for a float is `SMALLEST`, which bounds it from above.
 
     Raises:
         ValueError: An argument is out of range.
@@ -50,7 +54,7 @@ def t_sf(t: float, dof: float) -> float:
     if t < 0:
         return 1.0 - t_sf(-t, dof)
     below, above = _t_shares(t, dof)
-    return 0.5 * _beta_inc(0.5 * dof, 0.5, below, above)
+    return max(0.5 * _beta_inc(0.5 * dof, 0.5, below, above), SMALLEST)
 
 
 def t_quantile(p: float, dof: float) -> float:
@@ -88,12 +92,13 @@ def chi2_sf(x: float, dof: float) -> float:
         dof: Degrees of freedom, above 0.
 
     Returns:
-        A probability; far tails keep their digits instead of becoming 0.
+        A probability; far tails keep their digits instead of becoming 0. What is too
+        small for a float is `SMALLEST`, which bounds it from above.
 
     Raises:
         ValueError: An argument is out of range.
     """
-    return gamma_q(0.5 * dof, 0.5 * x)
+    return max(gamma_q(0.5 * dof, 0.5 * x), SMALLEST)
 
 
 def beta_inc(a: float, b: float, x: float) -> float:
