@@ -9,6 +9,8 @@ from typing import Annotated, Protocol, runtime_checkable
 import typer
 
 from modeltrail import __version__
+from modeltrail.cli.ab import ab
+from modeltrail.cli.ab_power import power
 from modeltrail.cli.calls import calls
 from modeltrail.cli.compare import compare
 from modeltrail.cli.cost import cost
@@ -62,6 +64,8 @@ app.command(rich_help_panel=LOOK)(reconcile)
 app.add_typer(export, name="export", rich_help_panel=LOOK)
 app.command(rich_help_panel=LOOK)(regressions)
 app.command(rich_help_panel=DECIDE)(compare)
+ab.command()(power)
+app.add_typer(ab, name="ab", rich_help_panel=DECIDE)
 app.add_typer(importing, name="import", rich_help_panel=SET_UP)
 app.command(rich_help_panel=SET_UP)(doctor)
 app.command(rich_help_panel=SET_UP)(migrate)

@@ -1,0 +1,154 @@
+"""
+Does the method keep its promise on this very log?
+
+An A/A test with the units of an experiment: they are assigned anew by chance, with the
+planned weights, so that the variant cannot have done anything; and the interval of
+`estimate.difference`, the one that reports show, says whether it claims a difference.
+Repeated a few hundred times the share of false alarms must be alpha. Where it is not,
+units are too few, too unequal or too rare in what is measured for the interval, or
+what was taken for a unit is none. (Kohavi, Tang and Xu, "Trustworthy Online Controlled
+Experiments", 2020, chapter 19: the A/A test.)
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+from statistics import NormalDist
+
+from modeltrail.stats.estimate import (
+    Interval,
+    NotEstimable,
+    UnitSums,
+    difference,
+    ratio,
+)
+from modeltrail.stats.shares import wilson
+
+# Of the interval of the measured rate: one check of a hundred is outside by chance.
+RATE_ALPHA = 0.01
+LEAST_REPETITIONS = 100
+# Beyond that the interval of the measured rate means little.
+_MOST_REFUSED = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class FalseAlarms:
+    """
+    How often a difference was claimed where there was none.
+
+    Attributes:
+        n_units: Units that were assigned anew.
+        repetitions: How often, without those that gave no interval.
+        refused: Repetitions that gave no interval.
+        alarms: Repetitions whose interval excluded 0.
+        rate: alarms / repetitions.
+        rate_interval: Wilson's interval of the rate, at 99 %.
+        alpha: The rate that the method promises.
+    """
+
+    n_units: int
+    repetitions: int
+    refused: int
+    alarms: int
+    rate: float
+    rate_interval: Interval
+    alpha: float
+
+    @property
+    def kept(self) -> bool:
+        """
+        Whether the promised rate is in the interval of the measured one.
+        """
+        return self.rate_interval.lower <= self.alpha <= self.rate_interval.upper
+
+
+def false_alarms(
+    units: Sequence[UnitSums],
+    treated: float,
+    *,
+    alpha: float = 0.05,
+    repetitions: int = 500,
+    seed: int = 0,
+    progress: Callable[[int], None] = lambda _: None,
+) -> FalseAlarms | NotEstimable:
+    """
+    Measure how often the one-look interval claims a difference that is not there.
+
+    Args:
+        units: Sums of each unit; whatever variant it was in is forgotten. A unit listed
+            twice was in two variants: it is left out, as in a comparison.
+        treated: Probability of treatment, between 0 and 1.
+        alpha: One less the confidence level of the interval.
+        repetitions: How often to assign anew, at least 100.
+        seed: The same seed on the same sums gives the same answer, whatever the units are called.
+        progress: Called after each repetition with how many are done.
+
+    Returns:
+        The measured rate; or why there is none: fewer than 95 of 100 repetitions gave
+        an interval.
+
+    Raises:
+        ValueError: The share, alpha or the repetitions make no sense.
+    """
+    _check(treated, alpha, repetitions)
+    times = Counter(unit.unit for unit in units)
+    kept = sorted((unit for unit in units if times[unit.unit] == 1), key=_size)
+    random = Random(seed)  # noqa: S311 - a simulation, no secret
+    claims: Counter[bool | NotEstimable] = Counter()
+    for number in range(1, repetitions + 1):
+        claims[_claimed(kept, treated, alpha, random)] += 1
+        progress(number)
+    alarms, told = claims[True], claims[True] + claims[False]
+    refused = repetitions - told
+    if refused > _MOST_REFUSED * repetitions:
+        reason = next(each.reason for each in claims if isinstance(each, NotEstimable))
+        return NotEstimable(
+            f"{refused:,} of {repetitions:,} repetitions gave no interval: {reason}"
+        )
+    z = -NormalDist().inv_cdf(RATE_ALPHA / 2)
+    return FalseAlarms(
+        n_units=len(kept),
+        repetitions=told,
+        refused=refused,
+        alarms=alarms,
+        rate=alarms / told,
+        rate_interval=wilson(alarms, told, z),
+        alpha=alpha,
+    )
+
+
+def _size(unit: UnitSums) -> tuple[float, float]:
+    # Not by its reference: that depends on the trail's key, and so would the answer.
+    return unit.count, unit.total
+
+
+def _check(treated: float, alpha: float, repetitions: int) -> None:
+    if not 0 < treated < 1:
+        raise ValueError(f"the probability of treatment must lie between 0 and 1, not {treated!r}")
+    if not 0 < alpha < 1:
+        raise ValueError(f"alpha must lie between 0 and 1, not {alpha!r}")
+    if repetitions < LEAST_REPETITIONS:
+        raise ValueError(
+            f"{repetitions} repetitions tell nothing: {LEAST_REPETITIONS} are the least"
+        )
+
+
+def _claimed(
+    units: Sequence[UnitSums], treated: float, alpha: float, random: Random
+) -> bool | NotEstimable:
+    """
+    Assign the units anew; tell whether a difference is claimed.
+    """
+    arms: tuple[list[UnitSums], list[UnitSums]] = [], []
+    for unit in units:
+        arms[random.random() < treated].append(unit)
+    control, treatment = map(ratio, arms)
+    if isinstance(control, NotEstimable):
+        return control
+    if isinstance(treatment, NotEstimable):
+        return treatment
+    found = difference(control, treatment, alpha=alpha)
+    if isinstance(found, NotEstimable):
+        return found
+    return not found.interval.lower <= 0 <= found.interval.upper
