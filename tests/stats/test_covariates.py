@@ -256,6 +256,16 @@ def test_a_unit_in_two_strata_is_one_unit() -> None:
     assert found.difference == pytest.approx(single.difference, rel=1e-12)
 
 
+def test_strata_cost_degrees_of_freedom() -> None:
+    """20 equal units in 10 strata leave 10 in each of two equal arms: 20 by Welch."""
+    sides = [
+        [StratumSums(UnitSums(v, f"{v}{i}", float(i), 1), str(i // 2)) for i in range(20)]
+        for v in "AB"
+    ]
+    found = told_strata(stratified_difference(*sides)).corrected
+    assert (found.difference, found.dof) == (0, pytest.approx(20))
+
+
 def test_refusals_of_strata() -> None:
     """No stratum in both arms, too many strata, a unit listed twice, and no numbers."""
     a, b = strata_rows()
