@@ -192,8 +192,13 @@ def test_outcome_is_stored_with_its_unit(trail: Trail) -> None:
     (record,) = records(trail)
     assert (record.experiment, record.variant, record.propensity_ppm) == ("exp", variant, 500_000)
     assert record.unit_ref == trail.recorder.ref("u-1")
-    (sums,) = trail.store.outcome_sums("exp", "score")
-    assert (sums.variant, sums.total, sums.count) == (variant, 0.25, 1)
+    (sums,) = trail.store.trial_outcomes("exp")
+    assert (sums.name, sums.variant, sums.total_micros, sums.values) == (
+        "score",
+        variant,
+        250_000,
+        1,
+    )
 
 
 def test_unit_that_takes_no_part_has_no_variant(trail: Trail) -> None:

@@ -138,7 +138,7 @@ def test_check_finds_fault(cli: Any, logged: Any, monkeypatch: pytest.MonkeyPatc
 def test_check_cannot_tell(cli: Any, logged: Any) -> None:
     """A metric that no call reports, and one that does not vary."""
     logged(split(control=30, mini=30), HALF)
-    result = cli("ab", "check", "exp", "--metric", "output_tokens", "--repetitions", "100")
+    result = cli("ab", "check", "exp", "--metric", "tokens", "--repetitions", "100")
     assert (result.exit_code, result.stdout) == (3, "")
     assert "gave no interval" in result.stderr
 
@@ -146,7 +146,7 @@ def test_check_cannot_tell(cli: Any, logged: Any) -> None:
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (("check", "exp", "--metric", "speed"), "choose from cost, errors, latency"),
+        (("check", "exp", "--metric", "speed"), "choose from cost, cost_per_ok, errors"),
         (("check", "exp", "--metric", "cost", "--control", "x"), "choose from control, mini"),
         (("check", "exp", "--metric", "cost", "--alpha", "1"), "--alpha must lie between 0 and 1"),
         (("power", "exp"), "--metric"),
@@ -200,15 +200,15 @@ def test_power_from_the_log(cli: Any, logged: Any) -> None:
     (1.96 + .842)^2 2 (2/3) / .1^2 = 1,047 per arm. Ten an hour are 240 a day.
     """
     logged(split(control=200, mini=200), HALF)
-    words = ("ab", "power", "exp", "--metric", "latency", "--mde", "0.1")
+    words = ("ab", "power", "exp", "--metric", "latency", "--mde", "1e5")
     found = json.loads(cli(*words, "--format", "json").stdout)
     row = found["rows"][0]
-    assert found["unit_of_measure"] == "s"
+    assert found["unit_of_measure"] == "us"
     assert (row["variant"], row["rule"], row["control_seen"]) == ("mini", "one_look", 200)
     assert row["control_units"] == pytest.approx(1047, rel=0.03)
     assert row["more_units"] == 2 * row["control_units"] - 400
     assert row["days"] == pytest.approx(row["more_units"] / 240, rel=0.06)
-    assert row["effect_found"] == pytest.approx(0.1 * (1047 / 200) ** 0.5, rel=0.03)
+    assert row["effect_found"] == pytest.approx(1e5 * (1047 / 200) ** 0.5, rel=0.03)
     head, first, _ = cli(*words).stdout.splitlines()
     assert head.split()[:3] == ["VARIANT", "LOOKED", "AT"] and " 200 + 200 " in first
     assert "$0.000" in cli("ab", "power", "exp", "--metric", "cost").stdout
@@ -217,7 +217,7 @@ def test_power_from_the_log(cli: Any, logged: Any) -> None:
 def test_power_of_a_short_log(cli: Any, logged: Any) -> None:
     """Units are told, days are not: less than a day was seen."""
     logged(split(control=60, mini=60), HALF)
-    result = cli("ab", "power", "exp", "--metric", "latency", "--mde", "0.1")
+    result = cli("ab", "power", "exp", "--metric", "latency", "--mde", "1e5")
     assert result.exit_code == 0
     assert "days not told: less than a day" in result.stderr
 
@@ -225,7 +225,7 @@ def test_power_of_a_short_log(cli: Any, logged: Any) -> None:
 def test_power_that_cannot_be_told(cli: Any, logged: Any) -> None:
     """An arm without a spread: 3, and which."""
     logged(split(control=30, mini=30), HALF)
-    result = cli("ab", "power", "exp", "--metric", "output_tokens", "--mde", "1")
+    result = cli("ab", "power", "exp", "--metric", "tokens", "--mde", "1")
     assert (result.exit_code, result.stdout) == (3, "")
     assert "cannot tell: control: 0 unit(s)" in result.stderr
     tiny = cli("ab", "power", "--deviation", "1", "--mde", "1e-9")
@@ -242,7 +242,7 @@ def test_outcomes(cli: Any, url: str, arms: Any) -> None:
                 trail.outcome("solved", number % 4 > 0, unit=f"{variant}-{number}")
     words = ("--metric", "outcome:solved", "--format", "json")
     found = json.loads(cli("ab", "power", "exp", *words, "--mde", "0.1").stdout)
-    assert found["unit_of_measure"] == "score"
+    assert found["unit_of_measure"] == "share"
     # (1.96 + .842)^2 2 (3/16) (20/19) / .1^2
     assert found["rows"][0]["control_units"] == pytest.approx(310, rel=0.02)
     checked = json.loads(cli("ab", "check", "exp", *words, "--repetitions", "100").stdout)

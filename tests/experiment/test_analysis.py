@@ -15,9 +15,10 @@ from typer.testing import CliRunner
 import modeltrail
 from modeltrail.cli.app import app
 from modeltrail.errors import ConfigurationError, RecordNotFoundError
-from modeltrail.experiment.analysis import Asked, analyse, weights_from
+from modeltrail.experiment.analysis import Asked, analyse
 from modeltrail.experiment.contrasts import ArmEstimate, Contrast
 from modeltrail.experiment.plan import Margin
+from modeltrail.experiment.planned import weights_from
 from modeltrail.experiment.results import Comparison
 from modeltrail.storage import Store
 from modeltrail.storage.trials import TrialUnit
@@ -146,13 +147,13 @@ def unit(variant: str, ppm: int | None) -> TrialUnit:
         ([("a", 500_000), ("a", None), ("b", 300_000)], None),
         ([("a", 500_000), ("b", None)], None),
         ([("a", 0), ("b", 300_000)], None),
-        ([("b", 300_000)], None),
+        ([("b", 300_000)], {"b": 1.0}),
         ([], None),
     ],
 )
 def test_weights(logged: list[Any], expected: dict[str, float] | None) -> None:
     """Weights are known if each variant has exactly one propensity."""
-    assert weights_from([unit(*each) for each in logged], "a") == expected
+    assert weights_from([unit(*each) for each in logged]) == expected
 
 
 def test_control_is_the_one_named_so_or_the_one_asked_for(trail: Trail) -> None:

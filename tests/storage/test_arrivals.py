@@ -9,7 +9,7 @@ import msgspec
 from modeltrail.ids import uuid7
 from modeltrail.record import CallRecord
 from modeltrail.storage import Store
-from modeltrail.storage.arrivals import Arrivals, arrivals
+from modeltrail.storage.arrivals import Arrivals
 from modeltrail.storage.rows import Batch, call_row
 
 START = 1_790_000_000_000_000
@@ -38,5 +38,5 @@ def test_a_unit_comes_with_its_first_call(store: Store) -> None:
         record(2, experiment="other", variant="A", unit_ref="u3"),
     ]
     assert store.append(Batch(call=[call_row(each) for each in calls])) == []
-    assert arrivals(store, "e") == Arrivals([START + 1, START + 5], START + 9)
-    assert arrivals(store, "nothing") == Arrivals([], 0)
+    assert store.arrivals("e") == Arrivals([START + 1, START + 5], START + 9)
+    assert store.arrivals("nothing") == Arrivals([], 0)

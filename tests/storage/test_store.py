@@ -11,7 +11,6 @@ from modeltrail.errors import ConfigurationError, RecordNotFoundError
 from modeltrail.ids import uuid7
 from modeltrail.problems import Problems
 from modeltrail.record import CallRecord
-from modeltrail.stats.estimate import UnitSums
 from modeltrail.storage import Filters, Store
 from modeltrail.storage.rows import Batch, call_row, record_from
 
@@ -142,43 +141,11 @@ def test_unknown_dimension_names_the_known_ones(store: Store) -> None:
         store.sums(["feature; DROP TABLE call"])
 
 
-def test_sums_of_units(store: Store) -> None:
-    """A metric is summed by variant and unit; shadow calls stay out."""
-    exp = {"experiment": "e", "variant": "A", "unit_ref": "u1"}
-    add(
-        store,
-        record(0, **exp, cost_nanousd=10),
-        record(1, **exp, cost_nanousd=None, status="error"),
-        record(2, **exp, cost_nanousd=20, shadow=False),
-        record(3, **exp, cost_nanousd=99, shadow=True),
-        record(4, **exp | {"experiment": "other"}, cost_nanousd=99),
-        record(5, experiment="e", variant="B", unit_ref="u2", cost_nanousd=7),
-    )
-    costs = sorted(store.call_sums("e", "cost"), key=lambda each: each.variant)
-    assert costs == [
-        UnitSums(variant="A", unit="u1", total=30, count=2),
-        UnitSums(variant="B", unit="u2", total=7, count=1),
-    ]
-    errors = {each.unit: (each.total, each.count) for each in store.call_sums("e", "error")}
-    assert errors == {"u1": (1, 3), "u2": (0, 1)}
-
-
-def test_outcomes_join_their_units(store: Store) -> None:
-    """An outcome of a unit counts for the variant that the unit was first given."""
-    add(
-        store,
-        record(0, experiment="e", variant="A", unit_ref="u1"),
-        record(1, experiment="e", variant="A", unit_ref="u1"),
-        outcome=[
-            (uuid7(START + n), START + n, "score", value, None, None, None, unit)
-            for n, (value, unit) in enumerate([(500_000, "u1"), (1_000_000, "u1"), (1, "nobody")])
-        ],
-    )
-    assert store.outcome_sums("e", "score") == [
-        UnitSums(variant="A", unit="u1", total=1.5, count=2)
-    ]
-    assert store.outcome_names("e") == ["score"]
-    assert store.experiments() == ["e"]
+def test_experiments_that_have_calls(store: Store) -> None:
+    """Each once, in order; calls of none do not count."""
+    named = ["e", None, "d", "e"]
+    add(store, *(record(number, experiment=name) for number, name in enumerate(named)))
+    assert store.experiments() == ["d", "e"]
 
 
 def test_events_of_a_kind_come_oldest_first(store: Store) -> None:

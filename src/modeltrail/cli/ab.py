@@ -63,7 +63,8 @@ Key = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="The experiment's
 Metric = Annotated[
     str,
     typer.Option(
-        help="What is compared: cost, errors, latency, input_tokens, output_tokens or outcome:NAME."
+        help="What is compared: cost, cost_per_ok, errors, latency, tokens, outcome:NAME, or "
+        "with a cap, as cost:cap=0.25."
     ),
 ]
 Control = Annotated[
@@ -195,15 +196,15 @@ def check(
     one look) that exclude 0. Ends with 1 if the promised rate, alpha, is not in the
     99% interval of the measured one; with 3 if intervals cannot be made.
     """
-    from modeltrail.experiment.own_log import chosen_control, read_arms, read_units
+    from modeltrail.experiment.own_log import control_of, read_arms, read_units
     from modeltrail.experiment.trust import false_alarms
     from modeltrail.stats.estimate import NotEstimable
 
     between("--alpha", alpha, 0, 1)
     with reading(context.obj) as store:
         arms = read_arms(store, experiment)
-        against = chosen_control(arms, control)
-        units, _ = read_units(store, experiment, metric, arms.crossed)
+        against = control_of(arms, control)
+        _, units = read_units(store, experiment, metric, arms.crossed)
     others = [name for name in arms.shares if name != against]
     found: dict[str, FalseAlarms] = {}
     with _progress(repetitions * len(others)) as advance:

@@ -27,7 +27,7 @@ WORDS = {"one_look": "one look", "always_valid": "any look"}
 # How amounts are shown: a factor, and what stands around.
 SHOWN: Mapping[str, tuple[float, str, str]] = {
     "usd": (1, "$", ""),
-    "s": (1, "", "s"),
+    "us": (1e-6, "", "s"),
     "share": (100, "", "pt"),
 }
 NAMES = (
@@ -46,8 +46,8 @@ Effect = Annotated[
     float | None,
     typer.Option(
         "--mde",
-        help="The smallest difference that is to be found: in dollars, seconds, tokens, a share "
-        "such as 0.02, or the outcome's own unit.",
+        help="The smallest difference that is to be found: in dollars, microseconds, tokens, a "
+        "share such as 0.02, or the outcome's own unit.",
     ),
 ]
 
@@ -64,8 +64,8 @@ def power(
     metric: Annotated[
         str | None,
         typer.Option(
-            help="What is compared in that log: cost, errors, latency, input_tokens, "
-            "output_tokens or outcome:NAME."
+            help="What is compared in that log: cost, cost_per_ok, errors, latency, tokens, "
+            "outcome:NAME, or with a cap, as cost:cap=0.25."
         ),
     ] = None,
     mde: Effect = None,
@@ -129,25 +129,24 @@ def _answer_from_log(
     asked: "Question",
     format: str,
 ) -> int:
-    from modeltrail.experiment.own_log import chosen_control, read_arms, read_units
+    from modeltrail.experiment.own_log import control_of, read_arms, read_units
     from modeltrail.experiment.sizing import sizes_from_log
     from modeltrail.stats.estimate import NotEstimable
     from modeltrail.stats.traffic import traffic
-    from modeltrail.storage.arrivals import arrivals
 
     if metric is None:
         raise ConfigurationError("name what is compared with --metric, such as cost")
     with reading(db) as store:
         arms = read_arms(store, key)
-        against = chosen_control(arms, control)
-        rows, unit = read_units(store, key, metric, arms.crossed)
-        came = arrivals(store, key)
+        against = control_of(arms, control)
+        compared, rows = read_units(store, key, metric, arms.crossed)
+        came = store.arrivals(key)
     found = sizes_from_log(arms, against, rows, traffic(came.first_us, came.last_us), asked)
     if isinstance(found, NotEstimable):
         tell(f"cannot tell: {found.reason}")
         return CANNOT_TELL
     tell_crossed(arms)
-    return _write(found, unit, asked, format)
+    return _write(found, compared.unit_of_measure, asked, format)
 
 
 def _check(asked: "Question") -> None:

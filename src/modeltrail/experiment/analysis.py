@@ -3,10 +3,10 @@ From a trail to a comparison: what was planned, which sums are compared, and how
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from modeltrail.errors import ConfigurationError, RecordNotFoundError
+from modeltrail.errors import RecordNotFoundError
 from modeltrail.experiment.checks import Check, Exposed
 from modeltrail.experiment.compare import Evidence, compare
 from modeltrail.experiment.declaration import Declared, declarations
@@ -19,16 +19,16 @@ from modeltrail.experiment.metrics import (
     metric_named,
 )
 from modeltrail.experiment.plan import DEFAULT_PLAN_UNITS, Margin, Plan
+from modeltrail.experiment.planned import chosen_control, planned_weights
 from modeltrail.experiment.results import Comparison
 from modeltrail.experiment.segments import segments
+from modeltrail.experiment.unit_rows import are_shares, rows_of
 from modeltrail.stats.estimate import UnitSums
 from modeltrail.storage import Store
 from modeltrail.storage.trials import Measure, OutcomeSums, Trial, TrialUnit
 
-DEFAULT_CONTROL = "control"
 DEFAULT_ALPHA = 0.05
 NO_FEATURE = "none"
-MICROS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +73,16 @@ def analyse(store: Store, key: str, asked: Asked = Asked()) -> Comparison:
     declared = declarations(store, key)
     asked = _as_declared(asked, declared)
     outcomes = store.trial_outcomes(key) if _may_be_outcomes(asked) else []
-    chosen = {metric_named(word, _binary(outcomes))[0].name for word in asked.metrics}
-    asked = _resolved(asked, _binary(outcomes))
-    named = dict(metric_named(word, _binary(outcomes)) for word in asked.metrics)
+    chosen = {metric_named(word, are_shares(outcomes))[0].name for word in asked.metrics}
+    asked = _resolved(asked, are_shares(outcomes))
+    named = dict(metric_named(word, are_shares(outcomes)) for word in asked.metrics)
     measures = list(dict.fromkeys(each.measure for each in named.values() if each.measure))
     trial = store.trial(key, measures)
     if not trial.units and not trial.unassigned:
         known = ", ".join(store.experiments()) or "none"
         raise RecordNotFoundError(f"no call belongs to an experiment {key!r}; known: {known}")
     plan = _plan(asked, declared, trial)
-    rows = _rows(named, trial.units, measures, outcomes)
+    rows = rows_of(named, trial.units, measures, outcomes)
     if not chosen:
         # What nobody asked for and no call tells is no finding.
         named = {
@@ -102,25 +102,6 @@ def analyse(store: Store, key: str, asked: Asked = Asked()) -> Comparison:
     found = compare(key, list(named), evidence, plan)
     listed, skipped = segments(_in_segments(list(named), asked, chosen), evidence, plan)
     return replace(found, segments=listed, skipped=skipped)
-
-
-def weights_from(units: Iterable[TrialUnit], control: str) -> dict[str, float] | None:
-    """
-    Return the planned share of each variant, by the propensities that were logged.
-
-    None if they do not tell: one is missing, or the plan was changed on the
-    way, so that a variant has more than one.
-    """
-    logged: dict[str, set[int | None]] = {}
-    for each in units:
-        logged.setdefault(each.variant, set()).add(each.propensity_ppm)
-    if any(len(found) > 1 or None in found for found in logged.values()):
-        return None
-    planned = {variant: sum(filter(None, found)) for variant, found in sorted(logged.items())}
-    if not planned.get(control):
-        return None
-    everything = sum(planned.values())
-    return {variant: share / everything for variant, share in planned.items()}
 
 
 def _as_declared(asked: Asked, declared: Sequence[Declared]) -> Asked:
@@ -166,10 +147,10 @@ def _resolved(asked: Asked, outcomes: Mapping[str, bool]) -> Asked:
 
 def _plan(asked: Asked, declared: Sequence[Declared], trial: Trial) -> Plan:
     arms = sorted({each.variant for each in trial.units})
-    control = _control(arms, asked.control)
+    control = chosen_control(arms, asked.control)
     weights = asked.weights
     if weights is None:
-        weights = _declared_weights(declared) if declared else weights_from(trial.units, control)
+        weights = planned_weights(declared, trial.units)
     return Plan(
         control=control,
         weights=weights,
@@ -179,66 +160,6 @@ def _plan(asked: Asked, declared: Sequence[Declared], trial: Trial) -> Plan:
         alpha=DEFAULT_ALPHA if asked.alpha is None else asked.alpha,
         unit_type=trial.unit_type,
     )
-
-
-def _declared_weights(declared: Sequence[Declared]) -> Mapping[str, float] | None:
-    # Weights that were changed on the way are those of no unit in particular.
-    weights = [dict(each.declaration.arms) for each in declared]
-    return weights[-1] if all(each == weights[0] for each in weights) else None
-
-
-def _control(arms: Sequence[str], named: str | None) -> str:
-    chosen = DEFAULT_CONTROL if named is None else named
-    if chosen in arms:
-        return chosen
-    listed = ", ".join(arms) or "none"
-    if named is None:
-        raise ConfigurationError(f"which variant is the control? name it with --control: {listed}")
-    raise ConfigurationError(f"no variant is named {named!r}; choose from {listed}")
-
-
-def _binary(outcomes: Sequence[OutcomeSums]) -> dict[str, bool]:
-    others: defaultdict[str, int] = defaultdict(int)
-    for each in outcomes:
-        others[each.name] += each.others
-    return {name: number == 0 for name, number in sorted(others.items())}
-
-
-def _rows(
-    named: Mapping[Metric, Source],
-    units: Sequence[TrialUnit],
-    measures: Sequence[Measure],
-    outcomes: Sequence[OutcomeSums],
-) -> dict[str, list[UnitSums]]:
-    places = {measure: place for place, measure in enumerate(measures)}
-    return {
-        metric.name: _outcome_rows(source, outcomes)
-        if source.measure is None
-        else _call_rows(source, units, places[source.measure])
-        for metric, source in named.items()
-    }
-
-
-def _call_rows(source: Source, units: Sequence[TrialUnit], place: int) -> list[UnitSums]:
-    return [
-        UnitSums(each.variant, each.unit, each.sums[place][0] * source.scale, each.sums[place][1])
-        for each in units
-        if any(each.sums[place])
-    ]
-
-
-def _outcome_rows(source: Source, outcomes: Sequence[OutcomeSums]) -> list[UnitSums]:
-    # A unit may have outcomes of its own, of its calls and of its sessions.
-    sums: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
-    for each in outcomes:
-        if each.name == source.outcome:
-            own = sums[each.variant, each.unit]
-            own[0] += each.total_micros
-            own[1] += each.values
-    return [
-        UnitSums(variant, unit, total / MICROS, count)
-        for (variant, unit), (total, count) in sorted(sums.items())
-    ]
 
 
 def _by_feature(
@@ -253,7 +174,7 @@ def _by_feature(
         if outcome.feature is not None:
             outcomes[outcome.feature].append(outcome)
     return {
-        feature: _rows(named, listed, measures, outcomes[feature])
+        feature: rows_of(named, listed, measures, outcomes[feature])
         for feature, listed in units.items()
     }
 

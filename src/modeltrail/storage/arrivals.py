@@ -26,20 +26,25 @@ class Arrivals(NamedTuple):
     last_us: int
 
 
-def arrivals(store: Queries, experiment: str) -> Arrivals:
+class ArrivalQueries(Queries):
     """
-    Return when the units of an experiment came.
+    Reads of when experiments got their units.
+    """
 
-    Args:
-        experiment: Its key.
-    """
-    first = (
-        select(func.min(_EXPOSURES.c.at_us).label("at_us"))
-        .where(_EXPOSURES.c.experiment == experiment)
-        .group_by(_EXPOSURES.c.unit_ref)
-    )
-    last = select(func.max(CALLS.c.started_at_us).label("at_us")).where(
-        CALLS.c.experiment == experiment
-    )
-    found = sorted(int(row["at_us"]) for row in store._rows(first))  # noqa: SLF001 - one room
-    return Arrivals(found, int(store._rows(last)[0]["at_us"] or 0))  # noqa: SLF001
+    def arrivals(self, experiment: str) -> Arrivals:
+        """
+        Return when the units of an experiment came.
+
+        Args:
+            experiment: Its key.
+        """
+        first = (
+            select(func.min(_EXPOSURES.c.at_us).label("at_us"))
+            .where(_EXPOSURES.c.experiment == experiment)
+            .group_by(_EXPOSURES.c.unit_ref)
+        )
+        last = select(func.max(CALLS.c.started_at_us).label("at_us")).where(
+            CALLS.c.experiment == experiment
+        )
+        found = sorted(int(row["at_us"]) for row in self._rows(first))
+        return Arrivals(found, int(self._rows(last)[0]["at_us"] or 0))

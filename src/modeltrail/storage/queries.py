@@ -23,7 +23,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from modeltrail.errors import RecordNotFoundError, StoreUnavailableError
 from modeltrail.record import CallRecord
-from modeltrail.stats.estimate import UnitSums
 from modeltrail.storage.dimensions import Keys
 from modeltrail.storage.rows import CALL_COLUMNS
 from modeltrail.storage.spend import Spend, spend_from, spend_query
@@ -45,19 +44,11 @@ CALLS = _view("calls", Call, CALL_COLUMNS, "seq")
 # The table behind it, which is the same as long as no late fact has been stored.
 STORED = _view("call", Call, CALL_COLUMNS, "seq").alias("calls")
 AMENDMENTS = _view("amendment", Amendment, ("call_id",))
-EXPOSURES = _view("exposures", Call, ("experiment", "variant", "unit_ref", "propensity_ppm"))
-OUTCOMES = table("outcomes", column("value"), *_columns(Outcome, ("id", "name", "unit_ref")))
+OUTCOMES = _view("outcomes", Outcome, ("id",))
 EVENTS = _view("event", Event, ("id", "at_us", "kind", "detail"), "seq")
 
 # Calls that are read at once where all are: each time the amendments are joined.
 PAGE = 20_000
-# Metric of a call -> its column and the scale of its total.
-CALL_METRICS: Mapping[str, str] = {
-    "cost": "cost_nanousd",
-    "latency": "latency_us",
-    "input_tokens": "input_tokens",
-    "output_tokens": "output_tokens",
-}
 
 
 class Filters(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,22 +111,6 @@ class StoredEvent(NamedTuple):
 
     at_us: int
     detail: str
-
-
-class Propensity(NamedTuple):
-    """
-    With what probability the units of one variant were given it.
-
-    Attributes:
-        least: The smallest that was logged, parts per million; None if none was.
-        most: The largest.
-        unknown: How many units have none.
-    """
-
-    variant: str
-    least: int | None
-    most: int | None
-    unknown: int
 
 
 class Queries:
@@ -252,84 +227,6 @@ class Queries:
         query = select(CALLS.c.experiment).where(CALLS.c.experiment.is_not(None)).distinct()
         return sorted(row["experiment"] for row in self._rows(query))
 
-    def outcome_names(self, experiment: str) -> list[str]:
-        """
-        Return the names of the outcomes that units of an experiment have.
-        """
-        query = (
-            select(OUTCOMES.c.name)
-            .join(EXPOSURES, EXPOSURES.c.unit_ref == OUTCOMES.c.unit_ref)
-            .where(EXPOSURES.c.experiment == experiment)
-            .distinct()
-        )
-        return sorted(row["name"] for row in self._rows(query))
-
-    def call_sums(self, experiment: str, metric: str) -> list[UnitSums]:
-        """
-        Return a metric of the calls of an experiment, per variant and unit.
-
-        Args:
-            metric: One of `CALL_METRICS`, or `error`: the share of calls that
-                ended with an error. Calls that do not report the metric, and
-                those served from a cache or in shadow, do not count.
-        """
-        value: Any
-        if metric == "error":
-            value = one_if(CALLS.c.status == "error")
-        else:
-            value = CALLS.c[CALL_METRICS[metric]]
-        query = (
-            select(
-                CALLS.c.variant,
-                CALLS.c.unit_ref,
-                func.sum(value).label("total"),
-                func.count(value).label("count"),
-            )
-            .where(
-                CALLS.c.experiment == experiment,
-                CALLS.c.variant.is_not(None),
-                CALLS.c.unit_ref.is_not(None),
-                func.coalesce(CALLS.c.shadow, False).is_(False),
-            )
-            .group_by(CALLS.c.variant, CALLS.c.unit_ref)
-        )
-        return [_unit_sums(row) for row in self._rows(query)]
-
-    def outcome_sums(self, experiment: str, name: str) -> list[UnitSums]:
-        """
-        Return an outcome of the units of an experiment, per variant and unit.
-        """
-        query = (
-            select(
-                EXPOSURES.c.variant,
-                EXPOSURES.c.unit_ref,
-                func.sum(OUTCOMES.c.value).label("total"),
-                func.count().label("count"),
-            )
-            .join(OUTCOMES, OUTCOMES.c.unit_ref == EXPOSURES.c.unit_ref)
-            .where(EXPOSURES.c.experiment == experiment, OUTCOMES.c.name == name)
-            .group_by(EXPOSURES.c.variant, EXPOSURES.c.unit_ref)
-        )
-        return [_unit_sums(row) for row in self._rows(query)]
-
-    def propensities(self, experiment: str) -> list[Propensity]:
-        """
-        Return the probabilities that an experiment's assignments were logged with.
-        """
-        logged = EXPOSURES.c.propensity_ppm
-        query = (
-            select(
-                EXPOSURES.c.variant,
-                func.min(logged).label("least"),
-                func.max(logged).label("most"),
-                (func.count() - func.count(logged)).label("unknown"),
-            )
-            .where(EXPOSURES.c.experiment == experiment)
-            .group_by(EXPOSURES.c.variant)
-            .order_by(EXPOSURES.c.variant)
-        )
-        return [Propensity(**row) for row in self._rows(query)]
-
     def stored_ids(self, ids: Collection[str]) -> set[str]:
         """
         Return those of the ids that are stored already.
@@ -430,15 +327,6 @@ def whole(value: Any) -> int | None:
     Return a figure as an integer: a sum of BIGINT is a Decimal on PostgreSQL.
     """
     return None if value is None else int(value)
-
-
-def _unit_sums(row: Mapping[str, Any]) -> UnitSums:
-    return UnitSums(
-        variant=row["variant"],
-        unit=row["unit_ref"],
-        total=float(row["total"] or 0),
-        count=float(row["count"]),
-    )
 
 
 def _record(row: Mapping[str, Any]) -> CallRecord:
