@@ -221,7 +221,7 @@ def test_experiment_is_compared(cli: Any, url: str, file: Any) -> None:
     words = ["--outcome", "solved=solved", "--outcome-of", "unit"]
     assert cli("import", "calls", log, *words).exit_code == 0
     shown = json.loads(cli("compare", "exp", "--format", "json").stdout)
-    (metric,) = [each for each in shown["metrics"] if each["metric"]["name"] == "solved"]
+    (metric,) = [each for each in shown["metrics"] if each["metric"]["name"] == "outcome:solved"]
     means = {variant: arm["estimate"] for variant, arm in metric["arms"].items()}
     assert means == pytest.approx({"control": 0.2, "treatment": 0.8})
 
