@@ -130,6 +130,9 @@ class Trail:
         """
         Record a business or quality metric of what the calls were for.
 
+        It may come long after the call. Told again of the same call, trace or
+        session, the last value counts; of a unit each is one more observation.
+
         Args:
             name: The metric, such as `resolved`.
             value: Its value; kept to six decimals.

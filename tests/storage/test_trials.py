@@ -160,6 +160,19 @@ def test_outcomes_of_calls_traces_sessions_and_units(store: Store) -> None:
     assert sum(each.total_micros for each in whole) == 4_500_000
 
 
+def test_outcome_that_is_told_again_is_corrected(store: Store) -> None:
+    """Of a call, a trace and a session the last value counts; of a unit each is one more."""
+    call = record(0, trace_id="t", session_ref="s")
+    told = [
+        outcome(number, value, **{link: ref})
+        for link, ref in (("call_id", call.id), ("trace_id", "t"), ("session_ref", "s"))
+        for number, value in ((3, 30), (9, 90), (6, 60))
+    ]
+    put(store, call, outcome=[*told, outcome(1, 1, unit_ref="u1"), outcome(2, 2, unit_ref="u1")])
+    found = store.trial_outcomes("e")
+    assert sorted((each.total_micros, each.values) for each in found) == [(3, 2), *[(90, 1)] * 3]
+
+
 def test_no_calls(store: Store) -> None:
     """An experiment that has not begun has no units."""
     found = store.trial("e", ALL)

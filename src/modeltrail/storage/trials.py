@@ -16,29 +16,20 @@ from sqlalchemy import (
     and_,
     case,
     cast,
-    column,
     func,
     or_,
     select,
-    table,
 )
 
 from modeltrail.errors import ConfigurationError
+from modeltrail.storage.outcomes import LINKS, OUTCOMES, counting
 from modeltrail.storage.queries import CALLS, STORED, Queries, one_if
-from modeltrail.storage.tables import Outcome
 
 _MICROS = 1_000_000
 # An experiment with more than this share of all calls is read by reading all of them.
 _SCAN_SHARE = 0.2
 # Stands for a propensity that is not known.
 _UNKNOWN_PPM = -1
-_LINKS = ("call_id", "trace_id", "session_ref", "unit_ref")
-_OUTCOMES = table(
-    "outcomes",
-    column("name"),
-    column("value"),
-    *(column(name, Outcome.metadata.tables["outcome"].c[name].type) for name in _LINKS),
-)
 
 
 class Measure(NamedTuple):
@@ -179,7 +170,8 @@ class Trials(Queries):
         Return the outcomes of an experiment, whether they are of calls, traces, sessions or units.
 
         A trace or a session whose calls are of several variants or units gives its
-        outcome to each of them.
+        outcome to each of them. Of what is told again of the same call, trace or
+        session the last counts; of a unit all.
 
         Args:
             experiment: Its key.
@@ -205,9 +197,9 @@ class Trials(Queries):
         return _Size(row["calls"], row["lacking"], first[0]["unit_type"] if first else None)
 
     def _used_links(self) -> list[str]:
-        used = [func.count(_OUTCOMES.c[link]).label(link) for link in _LINKS]
+        used = [func.count(OUTCOMES.c[link]).label(link) for link in LINKS]
         (row,) = self._rows(select(*used))
-        return [link for link in _LINKS if row[link]]
+        return [link for link in LINKS if row[link]]
 
 
 def _sums(calls: FromClause, measure: Measure) -> list[ColumnElement[Any]]:
@@ -298,8 +290,9 @@ def _outcome_query(
         .distinct()
         .subquery("owners")
     )
-    keys = [_OUTCOMES.c.name, *(each for each in owners.c if each.name != "link")]
-    value = _OUTCOMES.c.value
+    told = counting(link)
+    keys = [told.c.name, *(each for each in owners.c if each.name != "link")]
+    value = told.c.value
     # In millionths, as they are stored: sums of whole numbers do not depend on an order.
     return (
         select(
@@ -308,8 +301,8 @@ def _outcome_query(
             func.count().label("values"),
             func.sum(one_if(value.not_in((0, 1)))).label("others"),
         )
-        .join(owners, owners.c.link == _OUTCOMES.c[link])
-        .where(*([] if names is None else [_OUTCOMES.c.name.in_(names)]))
+        .join(owners, owners.c.link == told.c[link])
+        .where(*([] if names is None else [told.c.name.in_(names)]))
         .group_by(*keys)
     )
 

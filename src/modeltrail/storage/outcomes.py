@@ -1,0 +1,39 @@
+"""
+Which outcomes count: of a call, a trace or a session the one that was known last, of a unit all.
+
+A judgement of an answer that is told again is a correction. Of a user, what is told is seldom
+one thing: each sale, each rating is an observation of its own.
+"""
+
+from sqlalchemy import FromClause, String, cast, column, func, select, table
+
+from modeltrail.storage.tables import Outcome
+
+# What an outcome can belong to.
+LINKS = ("call_id", "trace_id", "session_ref", "unit_ref")
+_COLUMNS = Outcome.metadata.tables["outcome"].c
+# The view that other tools read as well, with the types of the table.
+OUTCOMES = table(
+    "outcomes",
+    column("value"),
+    *(column(name, _COLUMNS[name].type) for name in ("id", "at_us", "name", *LINKS)),
+)
+
+
+def counting(link: str) -> FromClause:
+    """
+    Return the outcomes that count, of those that belong to one kind of thing.
+
+    Args:
+        link: One of `LINKS`.
+    """
+    c = OUTCOMES.c
+    if link == "unit_ref":
+        return OUTCOMES
+    # By id, too, which tells when it was recorded: two may have been known at once.
+    newest = (c.at_us.desc(), cast(c.id, String).desc())
+    place = func.row_number().over(partition_by=(c.name, c[link]), order_by=newest)
+    ranked = select(c.name, c.value, c[link], place.label("place")).where(c[link].is_not(None))
+    placed = ranked.subquery("placed")
+    last = select(placed.c.name, placed.c.value, placed.c[link]).where(placed.c.place == 1)
+    return last.subquery("last")
