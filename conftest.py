@@ -57,8 +57,11 @@ def set_up(namespace: dict[str, Any]) -> None:
     The code of the docs is what one writes with a key of one's own; the
     variables that all three frameworks know point it to 127.0.0.1.
     """
+    import modeltrail
     from modeltrail.testing import Answer, LocalProvider
 
+    # What a page assigns must not tag the calls of other tests.
+    tags = modeltrail.tag().__enter__()
     patch = pytest.MonkeyPatch()
     folder = Path(str(namespace.setdefault("__tmp__", _temporary_folder())))
     provider = LocalProvider(lambda _: Answer(text="Eight.")).start()
@@ -69,7 +72,7 @@ def set_up(namespace: dict[str, Any]) -> None:
     patch.setenv("OPENAI_API_KEY", "sk-local-provider-needs-none")
     for name in ("MODELTRAIL_URL", "MODELTRAIL_KEY", "MODELTRAIL_KEY_FILE", "XDG_CONFIG_HOME"):
         patch.delenv(name, raising=False)
-    namespace["__undo__"] = (patch, provider)
+    namespace["__undo__"] = (tags, patch, provider)
 
 
 def tear_down(namespace: dict[str, Any]) -> None:
@@ -79,7 +82,8 @@ def tear_down(namespace: dict[str, Any]) -> None:
     from modeltrail.trail import close_all
 
     close_all()
-    patch, provider = namespace["__undo__"]
+    tags, patch, provider = namespace["__undo__"]
+    tags.__exit__(None, None, None)
     patch.undo()
     provider.stop()
 
