@@ -81,7 +81,7 @@ def declared(trail: Trail, key: str) -> list[Declaration]:
         ({"plan_units": 0}, "planned units"),
         ({"plan_units": -1}, "planned units"),
         ({"alpha": 0.0}, "alpha"),
-        ({"alpha": 1.0}, "alpha"),
+        ({"alpha": 0.5}, "alpha"),
         ({"alpha": math.nan}, "alpha"),
         ({"arms": {"control": 0.5, "mini": 0.6}}, "add up to 1.1"),
         ({"coverage": 1.5}, "coverage"),

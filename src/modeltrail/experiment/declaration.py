@@ -155,9 +155,9 @@ class Declaration:
             raise ConfigurationError(f"two guardrails of {self.key!r} have the same metric")
         if self.plan_units is not None and not self.plan_units > 0:
             raise ConfigurationError(f"the planned units of {self.key!r} must be more than 0")
-        if not 0 < self.alpha < 1:
+        if not 0 < self.alpha < 0.5:
             raise ConfigurationError(
-                f"alpha of {self.key!r} must lie between 0 and 1, not {self.alpha!r}"
+                f"alpha of {self.key!r} must lie between 0 and 0.5, not {self.alpha!r}"
             )
 
 
