@@ -15,7 +15,7 @@ import pytest
 
 from modeltrail.errors import ConfigurationError
 from modeltrail.experiment.cheapest import Recommendation, cheapest_not_worse
-from modeltrail.experiment.routing import Answer
+from modeltrail.experiment.routing import Answer, Worth
 from modeltrail.stats.estimate import Difference, NotEstimable
 from modeltrail.stats.expected import fold
 
@@ -47,6 +47,12 @@ def told(found: Recommendation | NotEstimable) -> Recommendation:
     return found
 
 
+def worth(found: Worth | NotEstimable) -> Worth:
+    """Return a worth that is one."""
+    assert isinstance(found, Worth), found
+    return found
+
+
 def gaps_by_domain() -> dict[str, list[float]]:
     """Return Mixtral's quality less GPT-4's, by domain."""
     pairs: dict[str, dict[str, float]] = defaultdict(dict)
@@ -75,7 +81,7 @@ def test_real_domains() -> None:
             break
         expected.add(domain)
     chosen = {choice.segment for choice in found.choices if choice.model == "mixtral"}
-    assert found.best_single == "gpt_4"
+    assert found.baseline == "gpt_4"
     assert len(found.choices) == 57
     assert chosen == expected
     assert 0 < len(chosen) < 20
@@ -96,11 +102,11 @@ def test_policy_is_valued_on_the_other_half() -> None:
         cost += sum(a.cost_nanousd or 0 for a in routed)
         n += len(routed)
     assert n == 14_037
-    assert found.policy.quality.estimate == pytest.approx(total / n)
-    assert found.policy.cost_nanousd.estimate == pytest.approx(cost / n)
+    assert worth(found.policy).quality.estimate == pytest.approx(total / n)
+    assert worth(found.policy).cost_nanousd.estimate == pytest.approx(cost / n)
     gpt_4, mixtral = 0.8058702, 0.6809147
-    assert found.single.quality.estimate == pytest.approx(gpt_4, abs=1e-7)
-    assert found.random.quality.estimate == pytest.approx((gpt_4 + mixtral) / 2, abs=1e-7)
+    assert worth(found.single).quality.estimate == pytest.approx(gpt_4, abs=1e-7)
+    assert worth(found.random).quality.estimate == pytest.approx((gpt_4 + mixtral) / 2, abs=1e-7)
     assert isinstance(found.quality, Difference)
     assert found.quality.difference == pytest.approx(total / n - gpt_4, abs=1e-7)
     assert isinstance(found.cost_nanousd, Difference)
@@ -147,9 +153,23 @@ def test_three_models() -> None:
         "hard": {"small", "medium"},
         "hardest": {"small", "medium"},
     }
-    assert found.policy.cost_nanousd.estimate == pytest.approx((1 + 10 + 100) / 3, rel=0.1)
-    assert found.random.cost_nanousd.estimate == pytest.approx(37)
-    assert found.single.cost_nanousd.estimate == 100
+    assert worth(found.policy).cost_nanousd.estimate == pytest.approx((1 + 10 + 100) / 3, rel=0.1)
+    assert worth(found.random).cost_nanousd.estimate == pytest.approx(37)
+    assert worth(found.single).cost_nanousd.estimate == 100
+
+
+def test_not_worse_than_a_baseline() -> None:
+    """
+    A model that is as good as the baseline will do, though another one is better than both.
+    """
+    chances = {"s": {"small": 0.7, "medium": 0.7, "large": 0.95}}
+    answers = made(Random(8), chances, 800, COSTS)
+    assert told(cheapest_not_worse(answers, margin=0.1)).choices[0].model == "large"
+    found = told(cheapest_not_worse(answers, margin=0.1, baseline="medium"))
+    assert (found.baseline, found.choices[0].model) == ("medium", "small")
+    assert worth(found.single).cost_nanousd.estimate == COSTS["medium"]
+    with pytest.raises(ConfigurationError, match="no answer of 'huge'; choose from large, medium"):
+        cheapest_not_worse(answers, margin=0.1, baseline="huge")
 
 
 def test_best_single_that_is_the_cheapest() -> None:
@@ -158,7 +178,7 @@ def test_best_single_that_is_the_cheapest() -> None:
     """
     chances = {"s": {"small": 0.9, "large": 0.5}}
     found = told(cheapest_not_worse(made(Random(4), chances, 300, COSTS), margin=0.1))
-    assert found.best_single == found.choices[0].model == "small"
+    assert found.baseline == found.choices[0].model == "small"
     assert isinstance(found.quality, NotEstimable)
     assert found.policy == found.single
 

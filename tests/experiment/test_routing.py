@@ -16,6 +16,7 @@ from modeltrail.experiment.routing import (
     Answer,
     Frontier,
     ModelDifference,
+    Worth,
     compare_models,
     frontier,
 )
@@ -132,6 +133,7 @@ def test_frontier_of_real_models() -> None:
             cost.append(min(haiku_cost, other_cost))
         else:
             cost.append(haiku_cost if haiku > other else other_cost)
+    assert isinstance(found.oracle, Worth)
     assert found.oracle.quality.estimate == pytest.approx(fmean(best))
     assert found.oracle.cost_nanousd.estimate == pytest.approx(fmean(cost))
     assert fmean(best) > fmean(flash) + 0.05
@@ -158,6 +160,7 @@ def test_frontier_by_hand() -> None:
     # (.5 + 1) / 2 on average over costs of 1 to 5: 3, of a range of 4 or a largest cost of 5.
     assert found.aiq == AverageQuality(pytest.approx(0.75), pytest.approx(0.6))
     # Of 5 calls' cost each, as both twins are best on both questions.
+    assert isinstance(found.oracle, Worth)
     assert found.oracle.quality.estimate == pytest.approx(1.0)
     assert found.oracle.cost_nanousd.estimate == 5
     assert isinstance(found.points[0].worth.cost_nanousd.interval, NotEstimable)

@@ -1,8 +1,9 @@
 """
-The cheapest model of each segment that is not worse than the best.
+The cheapest model of each segment that is not worse.
 
-A model is not worse than the best of a segment by a margin, whichever the best
-may be, if it is not worse by the margin than ANY other one. So its p value is the
+Not worse than what? Either than a baseline that was named, or than the best model of the
+segment, whichever that may be. A model is not worse than the best by a margin if
+it is not worse by the margin than ANY other one. So its p value is then the
 largest of its one-sided tests against each of the others, and no correction for having
 looked for the best is needed (intersection-union test: Berger, Technometrics 24
 (1982) 295). All claims of a recommendation hold together with probability
@@ -10,11 +11,13 @@ looked for the best is needed (intersection-union test: Berger, Technometrics 24
 
 What the recommended policy is worth is measured on other units than those that
 chose it (cross-fitting with two folds): a choice is always flattered by its own data.
+Where all models answered the same questions, their answers are at hand; where each call
+went to one model, the value is that of `modeltrail.stats.offpolicy`.
 """
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from modeltrail.errors import ConfigurationError
@@ -22,6 +25,7 @@ from modeltrail.experiment.routing import (
     Answer,
     Question,
     Worth,
+    by_model,
     differences,
     quality_sums,
     questions_of,
@@ -35,7 +39,12 @@ from modeltrail.stats.special import t_sf
 
 # A t test on fewer does not hold its level for scores of 0 and 1.
 LEAST_UNITS = 30
-_FOLDS = 2
+FOLDS = 2
+
+# Of each segment the answers of each model.
+Segments = Mapping[str, Mapping[str, Sequence[Answer]]]
+# From segment to model, of each fold of units.
+Routes = Sequence[Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +54,11 @@ class Choice:
 
     Attributes:
         n_units: Units of the segment.
-        model: The cheapest of those shown to be not worse than the best, and of
-            the best single model, which needs no proof.
+        model: The cheapest of those shown to be not worse, and of the model that
+            stays otherwise, which needs no proof.
         p: Of each other model, adjusted by Holm over all segments and models:
-            at or below alpha it is shown to be not worse. Empty below
-            `LEAST_UNITS` units.
+            at or below alpha it is shown to be not worse. Models without
+            `LEAST_UNITS` units have none.
     """
 
     segment: str
@@ -64,54 +73,63 @@ class Recommendation:
     A model for each segment, and what that is worth.
 
     Attributes:
-        margin: By how much quality may be lower than the best model's.
+        margin: By how much quality may be lower than the baseline's, or the best model's.
         alpha: One less the confidence of all choices together, and of each interval.
-        best_single: The model with the highest mean quality; where nothing cheaper
-            is shown to be not worse, it stays.
+        baseline: The model that stays where nothing cheaper is shown to be not worse:
+            the one named, else the one with the highest mean quality.
         choices: By segment.
         policy: What choosing like this is worth, on units that did not choose.
-        single: What the best single model is worth, chosen and measured likewise.
+        single: What the baseline is worth; if none was named, the best single
+            model, chosen and measured likewise.
         random: What drawing lots among all models is worth.
-        cost_nanousd: Cost of a call of the policy less that of the best single model.
-        quality: Quality of the policy less that of the best single model.
+        cost_nanousd: Cost of a call of the policy less that of `single`.
+        quality: Quality of the policy less that of `single`.
     """
 
     margin: float
     alpha: float
-    best_single: str
+    baseline: str
     choices: tuple[Choice, ...]
-    policy: Worth
-    single: Worth
-    random: Worth
+    policy: Worth | NotEstimable
+    single: Worth | NotEstimable
+    random: Worth | NotEstimable
     cost_nanousd: Difference | NotEstimable
     quality: Difference | NotEstimable
 
 
 def cheapest_not_worse(
-    answers: Sequence[Answer], *, margin: float, alpha: float = 0.05
+    answers: Sequence[Answer], *, margin: float, alpha: float = 0.05, baseline: str | None = None
 ) -> Recommendation | NotEstimable:
     """
-    Recommend for each segment the cheapest model that is not worse than the best.
+    Recommend for each segment the cheapest model that is not worse.
 
     Args:
         answers: Of every model to the same questions.
         margin: By how much the mean quality may be lower, above 0; decide on it
             before looking at the data.
         alpha: Probability that any choice of a cheaper model is wrong.
+        baseline: The model not to be worse than, and that stays otherwise. Without
+            one it is the best of each segment.
 
     Returns:
         The recommendation; or why there is none: see `questions_of`, or too few units.
 
     Raises:
-        ConfigurationError: The margin or alpha is no such number.
+        ConfigurationError: The margin or alpha is no such number, or there is no
+            answer of the baseline.
     """
-    if not (0 < margin < math.inf and 0 < alpha < 1):
-        raise ConfigurationError("margin must be above 0, alpha between 0 and 1")
     questions = questions_of(answers)
     if isinstance(questions, NotEstimable):
+        check(margin, alpha)
         return questions
-    routed, single = _held_out(questions, margin, alpha)
     everything = [answer for question in questions for answer in question.values()]
+    check(margin, alpha, baseline, questions[0])
+    routes, best = fitted(everything, margin, alpha, baseline)
+    routed, single = [], []
+    for question in questions:
+        half = fold(_one(question).unit, FOLDS)
+        routed.append(question[routes[half].get(_one(question).segment, best[half])])
+        single.append(question[best[half]])
     found = worths([routed, single, everything], alpha=alpha)
     if isinstance(found, NotEstimable):
         return found
@@ -120,8 +138,8 @@ def cheapest_not_worse(
     return Recommendation(
         margin=margin,
         alpha=alpha,
-        best_single=_best_single(questions),
-        choices=_choose(questions, margin, alpha),
+        baseline=baseline or best_single(everything),
+        choices=choose(everything, margin, alpha, baseline),
         policy=policy,
         single=alone,
         random=lots,
@@ -130,55 +148,99 @@ def cheapest_not_worse(
     )
 
 
-def _held_out(
-    questions: Sequence[Question], margin: float, alpha: float
-) -> tuple[list[Answer], list[Answer]]:
-    # What the policy, and the best single model, of the other half would have answered.
-    routed, single = [], []
-    for half in range(_FOLDS):
-        chosen_on = [each for each in questions if fold(_one(each).unit, _FOLDS) != half]
-        # With all units in the other half there is nothing to choose on, and no unit to value.
-        if not chosen_on:
-            chosen_on = list(questions)
-        best = _best_single(chosen_on)
-        models = {each.segment: each.model for each in _choose(chosen_on, margin, alpha)}
-        for question in questions:
-            if fold(_one(question).unit, _FOLDS) == half:
-                routed.append(question[models.get(_one(question).segment, best)])
-                single.append(question[best])
-    return routed, single
+def check(
+    margin: float, alpha: float, baseline: str | None = None, models: Iterable[str] = ()
+) -> None:
+    """
+    Refuse what no recommendation can be made with.
+
+    Raises:
+        ConfigurationError: The margin, alpha or the baseline is none.
+    """
+    if not (0 < margin < math.inf and 0 < alpha < 1):
+        raise ConfigurationError("margin must be above 0, alpha between 0 and 1")
+    if baseline is not None and baseline not in (known := sorted(models)):
+        raise ConfigurationError(
+            f"there is no answer of {baseline!r}; choose from {', '.join(known) or 'none'}"
+        )
 
 
-def _choose(questions: Sequence[Question], margin: float, alpha: float) -> tuple[Choice, ...]:
-    best = _best_single(questions)
-    segments: defaultdict[str, list[Question]] = defaultdict(list)
-    for question in questions:
-        segments[_one(question).segment].append(question)
-    units = {name: len({_one(each).unit for each in own}) for name, own in segments.items()}
+def fitted(
+    answers: Sequence[Answer], margin: float, alpha: float, baseline: str | None
+) -> tuple[Routes, Sequence[str]]:
+    """
+    Choose for the units of each fold on the answers of the others.
+
+    Returns:
+        The routes of each fold, and the model that stays otherwise.
+    """
+    routes, best = [], []
+    for own in range(FOLDS):
+        # With all units in one fold there is nothing to choose on, and no unit to value.
+        others = [each for each in answers if fold(each.unit, FOLDS) != own] or answers
+        chosen = choose(others, margin, alpha, baseline)
+        routes.append({each.segment: each.model for each in chosen})
+        best.append(baseline or best_single(others))
+    return routes, best
+
+
+def choose(
+    answers: Sequence[Answer], margin: float, alpha: float, baseline: str | None
+) -> tuple[Choice, ...]:
+    """
+    Choose a model for each segment.
+    """
+    stays = baseline or best_single(answers)
+    segments = _segments(answers)
     tests = {
-        (segment, model): _not_worse(own, model, margin)
-        for segment, own in segments.items()
-        if units[segment] >= LEAST_UNITS
-        for model in sorted(own[0])
-        if model != best
+        (segment, model): _not_worse(own, model, rivals, margin)
+        for segment, own in sorted(segments.items())
+        for model in sorted(own)
+        if model != stays
+        and (rivals := _rivals(own, model, baseline))
+        and all(_units(own[each]) >= LEAST_UNITS for each in (model, *rivals))
     }
     adjusted = dict(zip(tests, holm(list(tests.values())), strict=True))
     choices = []
     for segment, own in sorted(segments.items()):
         p = {model: p for (where, model), p in adjusted.items() if where == segment}
-        shown = [best, *(model for model in p if p[model] <= alpha)]
-        choices.append(Choice(segment, units[segment], _cheapest(own, shown), p))
+        shown = [stays, *(model for model in p if p[model] <= alpha)]
+        units = _units([answer for each in own.values() for answer in each])
+        choices.append(Choice(segment, units, _cheapest(own, shown), p))
     return tuple(choices)
 
 
-def _not_worse(questions: Sequence[Question], model: str, margin: float) -> float:
-    own = quality_sums(question[model] for question in questions)
+def best_single(answers: Iterable[Answer]) -> str:
+    """
+    Return the model with the highest mean quality; of equals the cheapest.
+    """
+    groups = by_model(answers)
+    return min(groups, key=lambda model: (-_mean_quality(groups[model]), _cost(groups[model])))
+
+
+def _segments(answers: Iterable[Answer]) -> Segments:
+    segments: defaultdict[str, list[Answer]] = defaultdict(list)
+    for answer in answers:
+        segments[answer.segment].append(answer)
+    return {segment: by_model(own) for segment, own in segments.items()}
+
+
+def _rivals(
+    models: Mapping[str, Sequence[Answer]], model: str, baseline: str | None
+) -> tuple[str, ...]:
+    return tuple(each for each in models if each != model and baseline in {None, each})
+
+
+def _units(answers: Sequence[Answer]) -> int:
+    return len({answer.unit for answer in answers})
+
+
+def _not_worse(
+    models: Mapping[str, Sequence[Answer]], model: str, rivals: Sequence[str], margin: float
+) -> float:
+    own = quality_sums(models[model])
     return max(
-        _one_sided(
-            paired_difference(quality_sums(question[other] for question in questions), own), margin
-        )
-        for other in questions[0]
-        if other != model
+        _one_sided(paired_difference(quality_sums(models[other]), own), margin) for other in rivals
     )
 
 
@@ -189,22 +251,20 @@ def _one_sided(gap: Difference | NotEstimable, margin: float) -> float:
     return t_sf((gap.difference + margin) / gap.standard_error, gap.dof)
 
 
-def _best_single(questions: Sequence[Question]) -> str:
-    return min(
-        questions[0],
-        key=lambda model: (
-            -math.fsum(question[model].quality for question in questions),
-            _cost(questions, model),
-        ),
-    )
+def _cheapest(models: Mapping[str, Sequence[Answer]], shown: Sequence[str]) -> str:
+    return min(shown, key=lambda model: _cost(models.get(model, ())))
 
 
-def _cheapest(questions: Sequence[Question], models: Sequence[str]) -> str:
-    return min(models, key=lambda model: _cost(questions, model))
+def _mean_quality(answers: Sequence[Answer]) -> float:
+    return math.fsum(answer.quality for answer in answers) / len(answers)
 
 
-def _cost(questions: Sequence[Question], model: str) -> int:
-    return sum(question[model].cost_nanousd or 0 for question in questions)
+def _cost(answers: Sequence[Answer]) -> float:
+    """
+    Return the mean cost; what is unknown is never the cheapest.
+    """
+    known = [answer.cost_nanousd for answer in answers if answer.cost_nanousd is not None]
+    return sum(known) / len(known) if known else math.inf
 
 
 def _one(question: Question) -> Answer:

@@ -1,11 +1,12 @@
 """
-Which model for which call: models compared on questions that all of them answered.
+Which model for which call: models compared by cost and quality.
 
-Pure functions from answers to figures; nothing here reads a store. Answers may be those of
-an evaluation, or of calls that were sent to several models (`shadow`). What a policy
-would have done on calls that each went to ONE model is another question, with
-another answer: `modeltrail.stats.offpolicy`. How well a score tells hard calls
-from easy ones is `modeltrail.stats.callperformance`.
+Pure functions from answers to figures; nothing here reads a store. At best all models
+answered the same questions: those of an evaluation, or calls that were sent to several
+models (`shadow`). Calls that each went to ONE model can be compared, too (`frontier_unpaired`),
+as well as they were given out at random. What a policy would have done on
+these is another question, with another answer: `modeltrail.stats.offpolicy`. How
+well a score tells hard calls from easy ones is `modeltrail.stats.callperformance`.
 
 Intervals are those of `modeltrail.stats.estimate`, clustered by unit, for one look.
 """
@@ -87,14 +88,18 @@ class FrontierPoint:
     One model on the plane of cost and quality.
 
     Attributes:
+        n_answers: How many answers it gave.
         on_pareto: No other model is at least as good and no dearer, by the estimates.
         on_hull: No mixture of other models is, either.
+        gap: Its quality less that of the best model; None if it is the best.
     """
 
     model: str
+    n_answers: int
     worth: Worth
     on_pareto: bool
     on_hull: bool
+    gap: Difference | NotEstimable | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +108,18 @@ class Frontier:
     Models by cost and quality.
 
     Attributes:
-        n_questions: Questions that all models answered.
+        n_questions: Questions that all models answered; None if each call went to one.
         points: The models, from the cheapest.
         aiq: Area under the hull, in both normalisations.
         oracle: What could be had by knowing every answer: the best one,
-            and the cheapest of the best. No router can be better.
+            and the cheapest of the best. No router can be better. Unknown where
+            each call went to one model.
     """
 
-    n_questions: int
+    n_questions: int | None
     points: tuple[FrontierPoint, ...]
     aiq: AverageQuality | NotEstimable
-    oracle: Worth
+    oracle: Worth | NotEstimable
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,28 +186,89 @@ def frontier(answers: Iterable[Answer], *, alpha: float = 0.05) -> Frontier | No
     questions = questions_of(answers)
     if isinstance(questions, NotEstimable):
         return questions
-    models = sorted(questions[0])
-    groups = [[question[model] for question in questions] for model in models]
-    found = worths([*groups, [_oracle(question) for question in questions]], alpha=alpha)
+    groups = by_model(answer for question in questions for answer in question.values())
+    oracle = worths([[_oracle(question) for question in questions]], alpha=alpha)
+    if isinstance(oracle, NotEstimable):
+        return oracle
+    return _frontier(groups, alpha, n_questions=len(questions), oracle=oracle[0])
+
+
+def frontier_unpaired(answers: Iterable[Answer], *, alpha: float = 0.05) -> Frontier | NotEstimable:
+    """
+    Show which models are worth their price, from calls that each went to one of them.
+
+    It compares the models only if the calls were given out at random; else it
+    also compares the calls that they got. A cost that is unknown is in no mean.
+
+    Args:
+        answers: Each to a question of its own.
+        alpha: One less the confidence level of each interval.
+
+    Returns:
+        The frontier, without an oracle; or why there is none: fewer than two models, or
+        a model with fewer than two units.
+    """
+    groups = by_model(answers)
+    if len(groups) < 2:
+        return NotEstimable(f"there is nothing to choose between: {len(groups)} in all")
+    unknown = NotEstimable("each call was answered once: which answer is the best is unknown")
+    return _frontier(groups, alpha, n_questions=None, oracle=unknown)
+
+
+def by_model(answers: Iterable[Answer]) -> dict[str, list[Answer]]:
+    """
+    Put the answers of each model together.
+    """
+    groups: defaultdict[str, list[Answer]] = defaultdict(list)
+    for answer in answers:
+        groups[answer.model].append(answer)
+    return dict(groups)
+
+
+def _frontier(
+    groups: Mapping[str, Sequence[Answer]],
+    alpha: float,
+    *,
+    n_questions: int | None,
+    oracle: Worth | NotEstimable,
+) -> Frontier | NotEstimable:
+    models = sorted(groups)
+    found = worths([groups[model] for model in models], alpha=alpha)
     if isinstance(found, NotEstimable):
         return found
-    *each, oracle = found
-    of_model = dict(zip(models, each, strict=True))
+    of_model = dict(zip(models, found, strict=True))
     places = {
         model: CostQuality(each.cost_nanousd.estimate, each.quality.estimate)
         for model, each in of_model.items()
     }
     corners = upper_hull(list(places.values()))
     efficient = dict(zip(places, pareto(list(places.values())), strict=True))
+    best = max(places, key=lambda model: (places[model].quality, -places[model].cost))
     return Frontier(
-        n_questions=len(questions),
+        n_questions=n_questions,
         points=tuple(
-            FrontierPoint(model, of_model[model], efficient[model], places[model] in corners)
+            FrontierPoint(
+                model,
+                len(groups[model]),
+                of_model[model],
+                efficient[model],
+                places[model] in corners,
+                _gap(groups, best, model, alpha),
+            )
             for model in sorted(places, key=places.__getitem__)
         ),
         aiq=average_quality(list(places.values())),
         oracle=oracle,
     )
+
+
+def _gap(
+    groups: Mapping[str, Sequence[Answer]], best: str, model: str, alpha: float
+) -> Difference | NotEstimable | None:
+    if model == best:
+        return None
+    pair = [quality_sums(groups[name]) for name in (best, model)]
+    return paired_difference(*pair, alpha=alpha)
 
 
 def compare_models(
@@ -261,9 +328,13 @@ def differences(
 
 def cost_sums(answers: Iterable[Answer]) -> list[UnitSums]:
     """
-    Sum up costs by unit.
+    Sum up the costs that are known by unit.
     """
-    return _by_unit((answer.unit, float(answer.cost_nanousd or 0)) for answer in answers)
+    return _by_unit(
+        (answer.unit, float(answer.cost_nanousd))
+        for answer in answers
+        if answer.cost_nanousd is not None
+    )
 
 
 def quality_sums(answers: Iterable[Answer]) -> list[UnitSums]:

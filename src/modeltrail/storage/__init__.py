@@ -2,6 +2,7 @@
 Where records are kept: the spool, the writer and the database.
 """
 
+from modeltrail.storage.answers import OutcomeValues, RoutedCall
 from modeltrail.storage.dimensions import HOUR_US
 from modeltrail.storage.metered import BilledCall, MeteredHour, RequestedCall
 from modeltrail.storage.queries import Filters, Group, Numbered
@@ -17,7 +18,9 @@ __all__ = [
     "Hour",
     "MeteredHour",
     "Numbered",
+    "OutcomeValues",
     "RequestedCall",
+    "RoutedCall",
     "Served",
     "Side",
     "Store",

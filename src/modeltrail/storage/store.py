@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from modeltrail.errors import CorruptStoreError, StoreUnavailableError
 from modeltrail.storage import migrations
+from modeltrail.storage.answers import AnswerQueries
 from modeltrail.storage.arrivals import ArrivalQueries
 from modeltrail.storage.engine import WRITES, make_engine, parse_url
 from modeltrail.storage.inserts import ROW_FAULTS, inserter_for
@@ -39,7 +40,7 @@ class Migrated(NamedTuple):
     partitions: list[str]
 
 
-class Store(SeriesQueries, Trials, ArrivalQueries, Metered):
+class Store(SeriesQueries, Trials, ArrivalQueries, AnswerQueries, Metered):
     """
     A trail's database, open for reading and appending.
 

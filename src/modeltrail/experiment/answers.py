@@ -1,0 +1,297 @@
+"""
+From the calls of a trail to answers: who answered, at what cost, and how well.
+
+How good a call was is told by an outcome. One that belongs to the call itself counts
+before one of its trace, that before one of its session, and that before one of its unit. A
+call, trace or session has the value that was recorded last: late and corrected
+outcomes simply count. A unit has the mean of its values.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from modeltrail.errors import ConfigurationError
+from modeltrail.experiment.routing import Answer
+from modeltrail.stats.estimate import NotEstimable
+from modeltrail.stats.offpolicy import LoggedCall
+from modeltrail.storage import Filters, OutcomeValues, RoutedCall, Store
+
+OK = "ok"
+OUTCOME = "outcome:"
+_PPM = 1_000_000
+# Outcomes that are shared by calls, of which some may be of another kind.
+SHARED = ("session", "unit")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """
+    Which calls are compared, and how.
+
+    Attributes:
+        arm: The dimension to choose between, such as `model` or `variant`.
+        segment: The dimension that a route may depend on.
+        quality: `ok`, the share of calls without an error, or `outcome:NAME`.
+        question: What calls to the same question share: `trace`, or a dimension
+            such as `tag.question`. None if each call went to one arm.
+    """
+
+    arm: str
+    segment: str = "feature"
+    quality: str = OK
+    question: str | None = None
+    filters: Filters = field(default_factory=Filters)
+
+
+class Judged(NamedTuple):
+    """
+    A call and how good it was.
+    """
+
+    call: RoutedCall
+    quality: float
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """
+    What is not compared, and why.
+
+    Attributes:
+        no_arm: Calls that do not tell which arm they belong to.
+        no_quality: Calls without the outcome, by arm.
+        no_cost: Calls, or answers, whose cost is unknown: they are in no mean cost;
+            where questions are paired they are left out.
+        failed_cost: Failed attempts of unknown cost at questions that were
+            answered: their cost is missing in the answer's.
+        no_question: Calls that do not tell which question they answer.
+        incomplete: Questions that not all arms answered at a known cost and quality.
+    """
+
+    no_arm: int = 0
+    no_quality: dict[str, int] = field(default_factory=dict)
+    no_cost: int = 0
+    failed_cost: int = 0
+    no_question: int = 0
+    incomplete: int = 0
+
+
+class Gathered(NamedTuple):
+    """
+    Answers, and what was left out.
+
+    Attributes:
+        shared: Calls whose quality is that of their session or unit, by which of the two.
+        refusal: Why the answers must not be compared.
+    """
+
+    answers: list[Answer]
+    left_out: LeftOut
+    shared: Counter[str]
+    refusal: NotEstimable | None = None
+
+
+class _Paired(NamedTuple):
+    gathered: Gathered
+    unpriced: list[Answer]
+
+
+class Log(NamedTuple):
+    """
+    Calls that each went to one arm, to be valued.
+
+    Attributes:
+        quality: The calls whose quality is known.
+        cost: The calls whose cost is known, in nano-dollars, and their quality too.
+    """
+
+    quality: list[LoggedCall]
+    cost: list[LoggedCall]
+    left_out: LeftOut
+    shared: Counter[str]
+
+
+def gather(store: Store, source: Source) -> Gathered:
+    """
+    Read answers from a trail.
+
+    Where questions are named, an arm's answer to one is the call that ended well, or
+    the last one; what failed attempts before it cost is part of its cost. Questions
+    that not all arms have answered, at a known cost and quality, are left out.
+
+    Raises:
+        ConfigurationError: A dimension or the quality is unknown.
+    """
+    judged, left_out, shared = _judged(store, source)
+    if source.question is None:
+        unknown = sum(each.call.cost_nanousd is None for each in judged)
+        answers = [_answer(each) for each in judged]
+        return Gathered(answers, _with(left_out, no_cost=unknown), shared)
+    found = _paired(judged, left_out, shared)
+    failed = sum(each.quality == 0 for each in found.unpriced) if source.quality == OK else 0
+    return found.gathered._replace(refusal=_refusal(failed))
+
+
+def read_log(store: Store, source: Source) -> Log:
+    """
+    Read calls of which each went to one arm, with their propensities.
+
+    Raises:
+        ConfigurationError: A dimension or the quality is unknown.
+    """
+    judged, left_out, shared = _judged(store, source)
+    # What served a call, unlike its variant, was not drawn with that probability.
+    drawn = source.arm == "variant"
+    logged = [(each.call, _logged(each, drawn)) for each in judged]
+    priced = [
+        reward._replace(reward=float(call.cost_nanousd))
+        for call, reward in logged
+        if call.cost_nanousd is not None
+    ]
+    left_out = _with(left_out, no_cost=len(logged) - len(priced))
+    return Log([reward for _, reward in logged], priced, left_out, shared)
+
+
+def _judged(store: Store, source: Source) -> tuple[list[Judged], LeftOut, Counter[str]]:
+    _check_experiment(store, source)
+    values = _values(store, source.quality)
+    calls = store.routed_calls(source.arm, source.segment, source.filters, question=source.question)
+    judged, no_quality, shared, no_arm = [], Counter[str](), Counter[str](), 0
+    for call in calls:
+        found = _ok(call) if values is None else _value_of(call, values)
+        if call.arm is None:
+            no_arm += 1
+        elif found is None:
+            no_quality[call.arm] += 1
+        else:
+            judged.append(Judged(call, found[1]))
+            shared[found[0]] += found[0] in SHARED
+    return judged, LeftOut(no_arm=no_arm, no_quality=dict(no_quality)), +shared
+
+
+def _check_experiment(store: Store, source: Source) -> None:
+    # Variants of two experiments may have the same name.
+    if source.arm != "variant" or source.filters.experiment is not None:
+        return
+    if len(known := store.experiments()) > 1:
+        raise ConfigurationError(f"which experiment? name it with --experiment: {', '.join(known)}")
+
+
+def _values(store: Store, quality: str) -> OutcomeValues | None:
+    if quality == OK:
+        return None
+    name = quality.removeprefix(OUTCOME)
+    if name in {quality, ""}:
+        raise ConfigurationError(f"{quality!r} is no quality; use ok or outcome:NAME")
+    values = store.outcome_values(name)
+    if not any(values):
+        known = ", ".join(f"{OUTCOME}{each}" for each in store.all_outcome_names())
+        raise ConfigurationError(f"no outcome is named {name!r}; use {known or 'ok'}")
+    return values
+
+
+def _ok(call: RoutedCall) -> tuple[str, float]:
+    return "call", float(call.status == "ok")
+
+
+def _value_of(call: RoutedCall, values: OutcomeValues) -> tuple[str, float] | None:
+    for kind, key, known in (
+        ("call", call.id, values.of_call),
+        ("trace", call.trace_id, values.of_trace),
+        ("session", call.session_ref, values.of_session),
+        ("unit", call.unit_ref, values.of_unit),
+    ):
+        if key is not None and key in known:
+            return kind, known[key]
+    return None
+
+
+def _unit(call: RoutedCall, otherwise: str) -> str:
+    """
+    Return whose calls belong together: the unit, or else the user, or else the session.
+    """
+    return call.unit_ref or call.user_ref or call.session_ref or otherwise
+
+
+def _logged(judged: Judged, drawn: bool) -> LoggedCall:
+    call, quality = judged
+    known = drawn and call.propensity_ppm is not None
+    propensity = (call.propensity_ppm or 0) / _PPM if known else None
+    unit = _unit(call, call.trace_id or call.id)
+    return LoggedCall(unit, call.segment or "", str(call.arm), propensity, quality)
+
+
+def _answer(judged: Judged) -> Answer:
+    call, quality = judged
+    unit = _unit(call, call.trace_id or call.id)
+    question = call.question or call.id
+    return Answer(unit, question, call.segment or "", str(call.arm), call.cost_nanousd, quality)
+
+
+def _paired(judged: Iterable[Judged], left_out: LeftOut, shared: Counter[str]) -> _Paired:
+    attempts: defaultdict[tuple[str, str], list[Judged]] = defaultdict(list)
+    no_question = 0
+    for each in judged:
+        if each.call.question is None:
+            no_question += 1
+        else:
+            attempts[each.call.question, str(each.call.arm)].append(each)
+    arms = {arm for _, arm in attempts}
+    failed_cost, answers = 0, []
+    for own in attempts.values():
+        kept, unknown = _kept(own)
+        failed_cost += unknown
+        answers += kept
+    unpriced = [each for each in answers if each.cost_nanousd is None]
+    complete = _complete([each for each in answers if each.cost_nanousd is not None], arms)
+    questions = {question for question, _ in attempts}
+    left_out = _with(
+        left_out,
+        no_question=no_question,
+        no_cost=len(unpriced),
+        failed_cost=failed_cost,
+        incomplete=len(questions) - len({each.question for each in complete}),
+    )
+    return _Paired(Gathered(complete, left_out, shared), unpriced)
+
+
+def _refusal(failed: int) -> NotEstimable | None:
+    if not failed:
+        return None
+    return NotEstimable(
+        f"{failed} questions were not answered, at an unknown cost: without them every model would "
+        "look as if it never failed; judge by an outcome, or price the calls that failed"
+    )
+
+
+def _kept(attempts: Sequence[Judged]) -> tuple[list[Answer], int]:
+    """
+    Return an arm's answers to a question, and how many failed attempts have no known cost.
+
+    More than one is kept: which of them counts is not for us to say.
+    """
+    good = [each for each in attempts if each.call.status == "ok"] or [attempts[-1]]
+    rest = [each for each in attempts if each not in good]
+    known = [each.call.cost_nanousd for each in rest if each.call.cost_nanousd is not None]
+    first, *others = [_of_question(each) for each in good]
+    if first.cost_nanousd is not None:
+        first = first._replace(cost_nanousd=first.cost_nanousd + sum(known))
+    return [first, *others], len(rest) - len(known)
+
+
+def _of_question(judged: Judged) -> Answer:
+    answer = _answer(judged)
+    return answer._replace(unit=_unit(judged.call, answer.question))
+
+
+def _complete(answers: Sequence[Answer], arms: set[str]) -> list[Answer]:
+    who: defaultdict[str, set[str]] = defaultdict(set)
+    for answer in answers:
+        who[answer.question].add(answer.model)
+    return [answer for answer in answers if who[answer.question] == arms]
+
+
+def _with(left_out: LeftOut, **more: int) -> LeftOut:
+    return LeftOut(left_out.no_arm, left_out.no_quality, **more)

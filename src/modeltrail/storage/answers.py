@@ -1,0 +1,181 @@
+"""
+Named reads for those who choose routes: single calls, and how good they were.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from sqlalchemy import Float, Select, String, and_, cast, column, func, select, table
+from sqlalchemy.exc import SQLAlchemyError
+
+from modeltrail.storage.dimensions import Keys
+from modeltrail.storage.queries import CALLS, Filters, Queries, conditions, unreadable, whole
+
+# What calls to one question have in common, beside the dimensions.
+TRACE = "trace"
+# The view, with the columns that tell what an outcome belongs to.
+_OUTCOMES = table(
+    "outcomes",
+    *(
+        column(name)
+        for name in ("id", "at_us", "name", "value", "call_id", "trace_id", "session_ref")
+    ),
+    column("unit_ref"),
+)
+_OWN = (
+    "id",
+    "trace_id",
+    "session_ref",
+    "unit_ref",
+    "user_ref",
+    "status",
+    "cost_nanousd",
+    "propensity_ppm",
+)
+
+
+class RoutedCall(NamedTuple):
+    """
+    What a choice of routes needs of one call.
+
+    Attributes:
+        id: The call's.
+        arm: The variant that it was assigned, or the model that served it: what
+            is chosen between. None if the call does not tell.
+        segment: Kind of call that a route may depend on; None if it has none.
+        question: What calls that answer the same question have in common; None if
+            nothing was asked for, or the call does not tell.
+        cost_nanousd: None if unknown.
+        propensity_ppm: Probability of the variant, parts per million; None if
+            it was not logged.
+    """
+
+    id: str
+    trace_id: str | None
+    session_ref: str | None
+    unit_ref: str | None
+    user_ref: str | None
+    status: str
+    cost_nanousd: int | None
+    propensity_ppm: int | None
+    arm: str | None
+    segment: str | None
+    question: str | None
+
+
+class OutcomeValues(NamedTuple):
+    """
+    The values of one outcome, by what it belongs to.
+
+    Attributes:
+        of_call: The value recorded last, by call id; of a trace and a session likewise.
+        of_unit: The mean of all values, by unit: a unit does one thing after another.
+    """
+
+    of_call: Mapping[str, float]
+    of_trace: Mapping[str, float]
+    of_session: Mapping[str, float]
+    of_unit: Mapping[str, float]
+
+
+class AnswerQueries(Queries):
+    """
+    Reads of what was answered, by whom, at what cost, and how well.
+    """
+
+    def routed_calls(
+        self,
+        arm: str,
+        segment: str,
+        filters: Filters = Filters(),
+        *,
+        question: str | None = None,
+    ) -> list[RoutedCall]:
+        """
+        Return single calls, in the order they were stored.
+
+        A hit of a cache says nothing about a model, and is left out. Nobody saw what
+        was answered in shadow; it counts only where answers to the same
+        question are put together.
+
+        Args:
+            arm: The dimension to choose between.
+            segment: The dimension that a route may depend on.
+            question: The dimension that calls to the same question share, or `trace`.
+
+        Raises:
+            ConfigurationError: A dimension is unknown.
+        """
+        dialect = self._engine.dialect.name
+        pair = [] if question in {None, TRACE} else [str(question)]
+        keys = Keys([arm, segment, *pair], CALLS, dialect)
+        wanted = [*conditions(filters), _is_not(CALLS.c.cache_hit)]
+        if question is None:
+            wanted.append(_is_not(CALLS.c.shadow))
+        own = [CALLS.c[name] for name in _OWN]
+        query = select(*own, *keys.columns).where(*wanted).order_by(CALLS.c.seq)
+        return [_routed(row, keys, question) for row in self._streamed(query)]
+
+    def outcome_values(self, name: str) -> OutcomeValues:
+        """
+        Return an outcome's values: of a call, trace or session the last, of a unit the mean.
+        """
+        return OutcomeValues(
+            of_call=self._last(name, "call_id"),
+            of_trace=self._last(name, "trace_id"),
+            of_session=self._last(name, "session_ref"),
+            of_unit=self._means(name),
+        )
+
+    def all_outcome_names(self) -> list[str]:
+        """
+        Return the names of all outcomes.
+        """
+        return sorted(row["name"] for row in self._rows(select(_OUTCOMES.c.name).distinct()))
+
+    def _last(self, name: str, subject: str) -> dict[str, float]:
+        whose = _OUTCOMES.c[subject]
+        newest = (_OUTCOMES.c.at_us.desc(), cast(_OUTCOMES.c.id, String).desc())
+        place = func.row_number().over(partition_by=whose, order_by=newest)
+        ranked = (
+            select(whose.label("whose"), _value(), place.label("place"))
+            .where(and_(_OUTCOMES.c.name == name, whose.is_not(None)))
+            .subquery()
+        )
+        return self._by_subject(select(ranked.c.whose, ranked.c.value).where(ranked.c.place == 1))
+
+    def _means(self, name: str) -> dict[str, float]:
+        whose = _OUTCOMES.c.unit_ref
+        query = (
+            select(whose.label("whose"), func.avg(cast(_OUTCOMES.c.value, Float)).label("value"))
+            .where(and_(_OUTCOMES.c.name == name, whose.is_not(None)))
+            .group_by(whose)
+        )
+        return self._by_subject(query)
+
+    def _by_subject(self, query: Select[Any]) -> dict[str, float]:
+        return {str(row["whose"]): float(row["value"]) for row in self._streamed(query)}
+
+    def _streamed(self, query: Select[Any]) -> Any:
+        try:
+            options = {"stream_results": True, "yield_per": 5_000}
+            with self._engine.connect().execution_options(**options) as connection:
+                yield from connection.execute(query).mappings()
+        except SQLAlchemyError as error:
+            raise unreadable(error) from error
+
+
+def _value() -> Any:
+    return cast(_OUTCOMES.c.value, Float).label("value")
+
+
+def _is_not(flag: Any) -> Any:
+    return func.coalesce(flag, False).is_(False)
+
+
+def _routed(row: Mapping[str, Any], keys: Keys, question: str | None) -> RoutedCall:
+    arm, segment, *pair = keys.of(row)
+    own = {name: row[name] for name in _OWN}
+    own |= {"id": str(own["id"]), "cost_nanousd": whole(own["cost_nanousd"])}
+    shared = own["trace_id"] if question == TRACE else (pair[0] if pair else None)
+    return RoutedCall(**own, arm=arm, segment=segment, question=shared)
