@@ -247,7 +247,7 @@ def test_calls_of_another_trail(cli: Any, url: str, filled: str, file: Any) -> N
 
 def test_progress_of_a_long_file(cli: Any, file: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Told on stderr, while it is checked and while it is stored."""
-    monkeypatch.setattr("modeltrail.cli.importing.PROGRESS_ROWS", 2)
+    monkeypatch.setattr("modeltrail.cli.sources.PROGRESS_ROWS", 2)
     result = cli("import", "calls", file(GOOD + "2026-01-03,c\n"))
     assert result.stderr.splitlines() == ["2 rows checked", "2 rows stored"]
 

@@ -19,6 +19,7 @@ from modeltrail.cli.exits import INTERRUPTED, OK, tell
 from modeltrail.cli.export import export
 from modeltrail.cli.forecast import forecast
 from modeltrail.cli.importing import importing
+from modeltrail.cli.importing_outcomes import import_outcomes
 from modeltrail.cli.migrate import migrate
 from modeltrail.cli.prices import prices
 from modeltrail.cli.reconcile import reconcile
@@ -66,6 +67,7 @@ app.command(rich_help_panel=LOOK)(regressions)
 app.command(rich_help_panel=DECIDE)(compare)
 ab.command()(power)
 app.add_typer(ab, name="ab", rich_help_panel=DECIDE)
+importing.command("outcomes")(import_outcomes)
 app.add_typer(importing, name="import", rich_help_panel=SET_UP)
 app.command(rich_help_panel=SET_UP)(doctor)
 app.command(rich_help_panel=SET_UP)(migrate)

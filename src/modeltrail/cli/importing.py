@@ -2,82 +2,52 @@
 `modeltrail import`: calls that were recorded elsewhere.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from modeltrail.capture import storable
 from modeltrail.cli import options
 from modeltrail.cli.exits import FINDING, OK, command, tell
 from modeltrail.cli.output import write_json
 from modeltrail.cli.prices import PriceFile
+from modeltrail.cli.sources import Checked, Source, each_row, opened, tell_bad, tell_unstored
 from modeltrail.cli.trails import appending
 from modeltrail.errors import ConfigurationError
-from modeltrail.interop.lines import FileFormat, format_of, read_lines
-from modeltrail.keys import load_keys
+from modeltrail.interop.lines import FileFormat
+from modeltrail.keys import Keys, find_keys, load_keys
 from modeltrail.render.figures import count
 
 if TYPE_CHECKING:
     from modeltrail.interop.calls_file import CallReader, Imported, OutcomeOf, Settings
     from modeltrail.interop.column_map import ColumnMap
-    from modeltrail.keys import Keys
     from modeltrail.storage.intake import Tally
 
 SCHEMA = "modeltrail.import/1"
 EVENT = "calls-imported"
-PROGRESS_ROWS = 100_000
-# Of bad rows so many are told of one by one.
-BAD_TOLD = 20
+
+File = Annotated[
+    Path,
+    typer.Argument(metavar="FILE", help="CSV or JSON lines, in UTF-8; packed if it ends with .gz."),
+]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Store the others if some rows are bad.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Check the file and store nothing.")]
+From = Annotated[
+    FileFormat | None,
+    typer.Option("--from", help="The format of the file; by default what its name ends with."),
+]
 
 importing = typer.Typer(no_args_is_help=True, help="Bring in calls that were recorded elsewhere.")
-
-
-class Source(NamedTuple):
-    """
-    The file, open, and what names its content.
-    """
-
-    name: str
-    file: BinaryIO
-    format: FileFormat
-    digest: str
-
-
-class Checked:
-    """
-    What was found in a file.
-
-    Attributes:
-        rows: How many there are, the bad ones included.
-        bad: How many are no calls.
-        told: The first of them: line and reason.
-    """
-
-    def __init__(self) -> None:
-        self.rows = 0
-        self.bad = 0
-        self.told: list[tuple[int, str]] = []
-
-    def note(self, line: int, reason: str) -> None:
-        """
-        Take note of a bad row.
-        """
-        self.bad += 1
-        if len(self.told) < BAD_TOLD:
-            self.told.append((line, reason))
 
 
 @importing.command("calls")
 @command
 def import_calls(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV or JSON lines, in UTF-8.")],
+    file: File,
     map: Annotated[
         list[str] | None,
         typer.Option(
@@ -110,13 +80,9 @@ def import_calls(
     outcome_of: Annotated[
         Literal["call", "unit"], typer.Option(help="What the outcomes belong to.")
     ] = "call",
-    skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Store the others if some rows are bad.")
-    ] = False,
-    from_: Annotated[
-        FileFormat | None,
-        typer.Option("--from", help="The format of the file; by default what its name ends with."),
-    ] = None,
+    skip_bad: SkipBad = False,
+    dry_run: DryRun = False,
+    from_: From = None,
     price_file: PriceFile = None,
     format: options.PageFormatOption = "table",
 ) -> int:
@@ -128,42 +94,36 @@ def import_calls(
     from modeltrail.interop.column_map import Asked, ColumnMap
 
     asked = Asked(
-        [_pair(each, "FIELD=COLUMN") for each in map or ()],
-        [_pair(each, "NAME=COLUMN") for each in outcome or ()],
+        [pair(each, "FIELD=COLUMN") for each in map or ()],
+        [pair(each, "NAME=COLUMN") for each in outcome or ()],
         _values(set or (), framework),
         tuple(ignore or ()),
         keep,
     )
     columns = ColumnMap(asked)
-    keys = load_keys()
-    with _opened(file, from_) as source:
+    # Whoever only looks leaves no key behind.
+    keys = find_keys() or Keys(bytes(32)) if dry_run else load_keys()
+    with opened(file, from_) as source:
         settings = _settings(asked.values, source, keys, price_file, outcome_of)
         checked = _check(source, columns, settings)
-        _tell_bad(source.name, checked)
+        tell_bad(source.name, checked)
         if columns.secret:
             tell(f"left out, since called like credentials: {', '.join(sorted(columns.secret))}")
-        is_stored = skip_bad or not checked.bad
+        is_stored = not dry_run and (skip_bad or not checked.bad)
         tally = _store(context.obj, source, columns, settings, checked, keys) if is_stored else None
     _write(format, source, checked, tally)
+    if tally is None and format == "table":
+        tell_unstored(dry_run=dry_run)
     return FINDING if checked.bad else OK
 
 
-@contextmanager
-def _opened(path: Path, format: FileFormat | None) -> Iterator[Source]:
-    chosen = format_of(path.name, format)
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read ({error.strerror})") from error
-    with file:
-        if not file.seekable():
-            raise ConfigurationError(f"{path} is read twice; write it to a file first")
-        yield Source(
-            storable(path.name), file, chosen, hashlib.file_digest(file, "sha256").hexdigest()
-        )
+def pair(text: str, form: str) -> tuple[str, str]:
+    """
+    Return what stands on both sides of an equals sign.
 
-
-def _pair(text: str, form: str) -> tuple[str, str]:
+    Raises:
+        ConfigurationError: One is missing.
+    """
     name, equals, value = text.partition("=")
     if not (name and equals):
         raise ConfigurationError(f"{text!r} is no {form}")
@@ -171,7 +131,7 @@ def _pair(text: str, form: str) -> tuple[str, str]:
 
 
 def _values(given: Sequence[str], framework: str | None) -> dict[str, str]:
-    pairs = [_pair(each, "FIELD=VALUE") for each in given]
+    pairs = [pair(each, "FIELD=VALUE") for each in given]
     if framework is not None:
         pairs.append(("framework", framework))
     values = dict(pairs)
@@ -183,7 +143,7 @@ def _values(given: Sequence[str], framework: str | None) -> dict[str, str]:
 def _settings(
     values: Mapping[str, str],
     source: Source,
-    keys: "Keys",
+    keys: Keys,
     price_file: str | None,
     outcome_of: "OutcomeOf",
 ) -> "Settings":
@@ -199,7 +159,7 @@ def _settings(
     return Settings(
         values=read,
         ref=keys.ref,
-        origin=f"import:{source.digest[:16]}",
+        origin=source.origin,
         framework=FRAMEWORK,
         framework_version=version("modeltrail") if is_ours else UNKNOWN_VERSION,
         outcome_of=outcome_of,
@@ -226,23 +186,12 @@ def _imported(
     """
     Read the calls of a file from its beginning, taking note of what is none.
     """
-    from modeltrail.interop.calls_file import BadRowError
 
-    source.file.seek(0)
-    heading, lines = read_lines(source.file, source.format)
-    if heading is not None:
+    def learn(heading: tuple[str, ...]) -> None:
         columns.learn(heading)
         columns.check()
-    for line in lines:
-        checked.rows += 1
-        try:
-            if line.fault is not None:
-                raise BadRowError(line.fault)
-            yield reader.read(line.number, line.cells)
-        except BadRowError as fault:
-            checked.note(line.number, str(fault))
-        if checked.rows % PROGRESS_ROWS == 0:
-            tell(f"{count(checked.rows)} rows {done}")
+
+    return each_row(source, checked, done, learn, reader.read)
 
 
 def _store(
@@ -251,7 +200,7 @@ def _store(
     columns: "ColumnMap",
     settings: "Settings",
     checked: Checked,
-    keys: "Keys",
+    keys: Keys,
 ) -> "Tally":
     """
     Store the calls that were checked, and tell of it in the trail.
@@ -268,8 +217,7 @@ def _store(
         for each in islice(calls, checked.rows - checked.bad):
             intake.add(each.record, each.outcomes)
         intake.flush()
-        if again.bad > checked.bad or again.rows - again.bad < checked.rows - checked.bad:
-            raise ConfigurationError(f"{source.name} was changed while it was read; do it again")
+        checked.check_again(again, source.name)
         for origin in intake.refused:
             checked.note(int(origin.rpartition(":")[2]), "the database refuses it")
         detail = {
@@ -282,13 +230,6 @@ def _store(
         }
         intake.tell(event_row(EVENT, detail))
     return intake.tally
-
-
-def _tell_bad(name: str, checked: Checked) -> None:
-    for line, reason in checked.told:
-        tell(f"{name}:{line}: {reason}")
-    if checked.bad > len(checked.told):
-        tell(f"{name}: {count(checked.bad - len(checked.told))} more bad rows")
 
 
 def _write(format: str, source: Source, checked: Checked, tally: "Tally | None") -> None:
@@ -307,5 +248,3 @@ def _write(format: str, source: Source, checked: Checked, tally: "Tally | None")
         return
     figures = ", ".join(f"{count(number)} {name}" for name, number in stored.items())
     typer.echo(f"{count(checked.rows)} rows, {count(checked.bad)} bad: {figures}")
-    if tally is None:
-        tell("nothing is stored; correct the rows, or store the others with --skip-bad")

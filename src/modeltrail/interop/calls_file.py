@@ -14,6 +14,7 @@ import msgspec
 from modeltrail.capture import names_secret
 from modeltrail.interop.call_fields import FIELDS, as_json, number, storable_json, uuid_of
 from modeltrail.interop.column_map import ColumnMap, read_value
+from modeltrail.interop.lines import BadRowError
 from modeltrail.pipeline import scrub
 from modeltrail.plain import TAGS_LIMIT_BYTES
 from modeltrail.prices import NO_BOOK, PriceBook, cost_of
@@ -27,12 +28,6 @@ MOST_MICROS = 2**53
 OutcomeOf = Literal["call", "unit"]
 
 
-class BadRowError(ValueError):
-    """
-    A row is no call; the message says why.
-    """
-
-
 class Outcome(NamedTuple):
     """
     One outcome of a row: a row of the table `outcome`.
@@ -42,8 +37,10 @@ class Outcome(NamedTuple):
     at_us: int
     name: str
     value_micros: int
-    call_id: str | None
-    unit_ref: str | None
+    call_id: str | None = None
+    trace_id: str | None = None
+    session_ref: str | None = None
+    unit_ref: str | None = None
 
 
 class Imported(NamedTuple):
@@ -130,7 +127,7 @@ class CallReader:
         for name, value in given.items():
             for use in uses.get(name, ()):
                 if use.field is None:
-                    outcomes[use.name] = _micros(use.name, value)
+                    outcomes[use.name] = micros(use.name, value)
                     continue
                 read = read_value(use.name, use.field, value)
                 kept = self._settings.ref(read) if use.field.is_person else read
@@ -173,7 +170,7 @@ class CallReader:
             self._repeated[mark] = self._repeated.get(mark, 1) + 1
         self._seen.add(mark)
 
-    def _outcome(self, record: CallRecord, name: str, micros: int) -> Outcome:
+    def _outcome(self, record: CallRecord, name: str, value: int) -> Outcome:
         of_unit = self._settings.outcome_of == "unit"
         if of_unit and record.unit_ref is None:
             raise BadRowError(f"{name} is an outcome of a unit, and the row has none")
@@ -181,7 +178,7 @@ class CallReader:
             id=uuid_of(f"outcome:{record.id}:{name}"),
             at_us=record.started_at_us + (record.latency_us or 0),
             name=name,
-            value_micros=micros,
+            value_micros=value,
             call_id=None if of_unit else record.id,
             unit_ref=record.unit_ref if of_unit else None,
         )
@@ -233,7 +230,13 @@ def _price(columns: dict[str, Any], book: PriceBook) -> None:
         columns.setdefault("cost_reported_nanousd", given)
 
 
-def _micros(name: str, value: object) -> int:
+def micros(name: str, value: object) -> int:
+    """
+    Read the value of an outcome, in millionths.
+
+    Raises:
+        ValueError: It is no number, or too large.
+    """
     flags = {True: 1, False: 0, "true": 1, "false": 0, "True": 1, "False": 0}
     plain = flags.get(value, value) if isinstance(value, bool | str) else value
     try:

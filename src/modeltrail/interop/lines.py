@@ -21,6 +21,12 @@ _BOM = b"\xef\xbb\xbf"
 _objects = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
 
 
+class BadRowError(ValueError):
+    """
+    A row is not what it is to be; the message says why.
+    """
+
+
 class Line(NamedTuple):
     """
     One row, or why it is none.

@@ -62,6 +62,17 @@ class Intake:
         if len(self._records) >= CALLS_AT_ONCE:
             self.flush()
 
+    def add_outcomes(self, outcomes: Sequence[NamedTuple]) -> None:
+        """
+        Take in outcomes of calls that are elsewhere; they may wait for others.
+
+        Raises:
+            StoreUnavailableError: The database cannot take them.
+        """
+        self._outcomes += [row_from(each._asdict(), OUTCOME_COLUMNS) for each in outcomes]
+        if len(self._outcomes) >= CALLS_AT_ONCE:
+            self.flush()
+
     def flush(self) -> None:
         """
         Store what waits.
