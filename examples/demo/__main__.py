@@ -123,6 +123,8 @@ def report(url: str) -> None:
     command(url, "Calls by framework and status", "cost", "--by", "framework,status")
     command(url, "Cost by feature and variant", "cost", "--by", "feature,variant")
     command(url, "The two variants compared", "compare", EXPERIMENT)
+    choice = ("--between", "variant", "--quality", "outcome:score")
+    command(url, "Which is worth its price", "route", "frontier", *choice)
     program = Path(sys.executable).with_name("modeltrail")
     shown = program.relative_to(Path.cwd()) if program.is_relative_to(Path.cwd()) else program
     print(f"The trail is {FOLDER}/calls.db. Try next:")

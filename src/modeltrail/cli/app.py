@@ -25,6 +25,7 @@ from modeltrail.cli.prices import prices
 from modeltrail.cli.reconcile import reconcile
 from modeltrail.cli.regressions import regressions
 from modeltrail.cli.repricing import diff, recompute, refresh, show
+from modeltrail.cli.route import route
 from modeltrail.cli.spikes import spikes
 from modeltrail.cli.top import top
 from modeltrail.cli.why import why
@@ -67,6 +68,7 @@ app.command(rich_help_panel=LOOK)(regressions)
 app.command(rich_help_panel=DECIDE)(compare)
 ab.command()(power)
 app.add_typer(ab, name="ab", rich_help_panel=DECIDE)
+app.add_typer(route, name="route", rich_help_panel=DECIDE)
 importing.command("outcomes")(import_outcomes)
 app.add_typer(importing, name="import", rich_help_panel=SET_UP)
 app.command(rich_help_panel=SET_UP)(doctor)

@@ -5,23 +5,15 @@ Named reads for those who choose routes: single calls, and how good they were.
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import Float, Select, String, and_, cast, column, func, select, table
+from sqlalchemy import Float, Select, cast, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from modeltrail.storage.dimensions import Keys
+from modeltrail.storage.outcomes import OUTCOMES, counting
 from modeltrail.storage.queries import CALLS, Filters, Queries, conditions, unreadable, whole
 
 # What calls to one question have in common, beside the dimensions.
 TRACE = "trace"
-# The view, with the columns that tell what an outcome belongs to.
-_OUTCOMES = table(
-    "outcomes",
-    *(
-        column(name)
-        for name in ("id", "at_us", "name", "value", "call_id", "trace_id", "session_ref")
-    ),
-    column("unit_ref"),
-)
 _OWN = (
     "id",
     "trace_id",
@@ -131,25 +123,19 @@ class AnswerQueries(Queries):
         """
         Return the names of all outcomes.
         """
-        return sorted(row["name"] for row in self._rows(select(_OUTCOMES.c.name).distinct()))
+        return sorted(row["name"] for row in self._rows(select(OUTCOMES.c.name).distinct()))
 
-    def _last(self, name: str, subject: str) -> dict[str, float]:
-        whose = _OUTCOMES.c[subject]
-        newest = (_OUTCOMES.c.at_us.desc(), cast(_OUTCOMES.c.id, String).desc())
-        place = func.row_number().over(partition_by=whose, order_by=newest)
-        ranked = (
-            select(whose.label("whose"), _value(), place.label("place"))
-            .where(and_(_OUTCOMES.c.name == name, whose.is_not(None)))
-            .subquery()
-        )
-        return self._by_subject(select(ranked.c.whose, ranked.c.value).where(ranked.c.place == 1))
+    def _last(self, name: str, link: str) -> dict[str, float]:
+        told = counting(link)
+        query = select(told.c[link].label("whose"), cast(told.c.value, Float).label("value"))
+        return self._by_subject(query.where(told.c.name == name))
 
     def _means(self, name: str) -> dict[str, float]:
-        whose = _OUTCOMES.c.unit_ref
+        told = counting("unit_ref").c
         query = (
-            select(whose.label("whose"), func.avg(cast(_OUTCOMES.c.value, Float)).label("value"))
-            .where(and_(_OUTCOMES.c.name == name, whose.is_not(None)))
-            .group_by(whose)
+            select(told.unit_ref.label("whose"), func.avg(cast(told.value, Float)).label("value"))
+            .where(told.name == name, told.unit_ref.is_not(None))
+            .group_by(told.unit_ref)
         )
         return self._by_subject(query)
 
@@ -163,10 +149,6 @@ class AnswerQueries(Queries):
                 yield from connection.execute(query).mappings()
         except SQLAlchemyError as error:
             raise unreadable(error) from error
-
-
-def _value() -> Any:
-    return cast(_OUTCOMES.c.value, Float).label("value")
 
 
 def _is_not(flag: Any) -> Any:
