@@ -9,7 +9,7 @@ PROXY := .venv-proxy
 DISTRIBUTIONS := modeltrail modeltrail-langchain modeltrail-llama-index modeltrail-litellm
 # How many processes run tests side by side; a file's tests stay together.
 SIDE_BY_SIDE ?= 2
-SPREAD := --numprocesses $(SIDE_BY_SIDE) --dist loadfile
+SPREAD := --numprocesses $(SIDE_BY_SIDE) --dist loadfile --no-loadscope-reorder
 
 export LITELLM_LOCAL_MODEL_COST_MAP := True
 
