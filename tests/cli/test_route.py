@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 from msgspec import structs
+from recording import make_call
 
+import modeltrail
 from modeltrail.ids import uuid7
 from modeltrail.record import CallRecord
 from modeltrail.storage import Store
@@ -249,6 +251,21 @@ def test_wrong_propensities_are_invalid(cli: Any, keep: Any) -> None:
     result = cli("route", "what-if", "--all", "A")
     assert result.exit_code == 1
     assert "the weights average 2 instead of 1" in result.stdout
+
+
+def test_units_that_took_no_part_are_in_no_propensity(cli: Any, url: str) -> None:
+    """Half of all users take part in a fair draw: of theirs, everything to one weighs 2 or 0."""
+    with modeltrail.open(url) as trail:
+        experiment = trail.experiment("half", {"A": 0.5, "B": 0.5}, coverage=0.5)
+        for number in range(1_000):
+            with modeltrail.tag(feature="f"):
+                if experiment.assign(f"u-{number}").variant is not None:
+                    make_call(trail.recorder, str(number))
+    words = ("route", "what-if", "--all", "A", "--experiment", "half", "--format", "json")
+    shown = json.loads((result := cli(*words)).stdout)
+    assert (result.exit_code, shown["basis"]) == (0, "randomised")
+    assert shown["weights"]["largest"] == pytest.approx(2)
+    assert shown["rows"][1]["quality"] == 1
 
 
 def test_served_model_was_not_drawn(cli: Any, keep: Any) -> None:

@@ -8,11 +8,12 @@ outcomes simply count. A unit has the mean of its values.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from modeltrail.errors import ConfigurationError
+from modeltrail.experiment.declaration import declarations
 from modeltrail.experiment.routing import Answer
 from modeltrail.stats.estimate import NotEstimable
 from modeltrail.stats.offpolicy import LoggedCall
@@ -143,8 +144,8 @@ def read_log(store: Store, source: Source) -> Log:
     """
     judged, left_out, shared = _judged(store, source)
     # What served a call, unlike its variant, was not drawn with that probability.
-    drawn = source.arm == "variant"
-    logged = [(each.call, _logged(each, drawn)) for each in judged]
+    enrolled = _enrolled(store, source) if source.arm == "variant" else None
+    logged = [(each.call, _logged(each, enrolled)) for each in judged]
     priced = [
         reward._replace(reward=float(call.cost_nanousd))
         for call, reward in logged
@@ -215,10 +216,22 @@ def _unit(call: RoutedCall, otherwise: str) -> str:
     return call.unit_ref or call.user_ref or call.session_ref or otherwise
 
 
-def _logged(judged: Judged, drawn: bool) -> LoggedCall:
+def _enrolled(store: Store, source: Source) -> dict[str | None, float]:
+    """
+    Return which share of all units took part, by the phases that were declared.
+
+    The log has no others, so that the probabilities that count are those of units that took part.
+    """
+    known = [source.filters.experiment] if source.filters.experiment else store.experiments()
+    declared = [each.declaration for key in known for each in declarations(store, key)]
+    return {each.phase: each.enrolled for each in declared}
+
+
+def _logged(judged: Judged, enrolled: Mapping[str | None, float] | None) -> LoggedCall:
     call, quality = judged
-    known = drawn and call.propensity_ppm is not None
-    propensity = (call.propensity_ppm or 0) / _PPM if known else None
+    propensity = None
+    if enrolled is not None and call.propensity_ppm is not None:
+        propensity = call.propensity_ppm / _PPM / enrolled.get(call.phase, 1.0)
     unit = _unit(call, call.trace_id or call.id)
     return LoggedCall(unit, call.segment or "", str(call.arm), propensity, quality)
 

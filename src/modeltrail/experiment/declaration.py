@@ -120,6 +120,14 @@ class Declaration:
         return self.experiment().phase
 
     @property
+    def enrolled(self) -> float:
+        """
+        The share of all units that take part.
+        """
+        part = 1.0 if self.namespace is None else self.namespace.end - self.namespace.start
+        return self.coverage * part
+
+    @property
     def detail(self) -> str:
         """
         The declaration as JSON: the detail of its event.

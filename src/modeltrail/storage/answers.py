@@ -23,6 +23,7 @@ _OWN = (
     "status",
     "cost_nanousd",
     "propensity_ppm",
+    "phase",
 )
 
 
@@ -40,6 +41,7 @@ class RoutedCall(NamedTuple):
         cost_nanousd: None if unknown.
         propensity_ppm: Probability of the variant, parts per million; None if
             it was not logged.
+        phase: The plan by which the variant was drawn.
     """
 
     id: str
@@ -50,6 +52,7 @@ class RoutedCall(NamedTuple):
     status: str
     cost_nanousd: int | None
     propensity_ppm: int | None
+    phase: str | None
     arm: str | None
     segment: str | None
     question: str | None
