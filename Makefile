@@ -7,6 +7,8 @@ LOCK_GROUPS := demo test docs lint oracle
 OLDEST := .venv-oldest
 PROXY := .venv-proxy
 DISTRIBUTIONS := modeltrail modeltrail-langchain modeltrail-llama-index modeltrail-litellm
+# Which slow tests.
+SLOW ?= tests
 # How many processes run tests side by side; a file's tests stay together.
 SIDE_BY_SIDE ?= 2
 SPREAD := --numprocesses $(SIDE_BY_SIDE) --dist loadfile --no-loadscope-reorder
@@ -29,7 +31,7 @@ coverage: $(VENV)/dev.stamp $(PROXY)/proxy.stamp ## the same, and which lines an
 	$(BIN)/python -m pytest -m "not slow" $(SPREAD) --cov --cov-report=term
 
 slow: $(VENV)/dev.stamp $(PROXY)/proxy.stamp ## the slow tests, but for those that need the machine for themselves
-	$(BIN)/python -m pytest -m "slow and not alone" $(SPREAD) --durations=20
+	$(BIN)/python -m pytest -m "slow and not alone" $(SPREAD) --durations=20 $(SLOW)
 
 slow-alone: $(VENV)/dev.stamp ## those: a million calls, half a minute of eight processes
 	$(BIN)/python -m pytest -m "slow and alone" tests
