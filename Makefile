@@ -14,6 +14,9 @@ SIDE_BY_SIDE ?= 2
 SPREAD := --numprocesses $(SIDE_BY_SIDE) --dist loadfile --no-loadscope-reorder
 
 export LITELLM_LOCAL_MODEL_COST_MAP := True
+# The tests start hundreds of interpreters: none shall compile LiteLLM anew.
+export UV_COMPILE_BYTECODE := 1
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test coverage slow slow-alone oldest lint types docs bench bench-peers lock clean
 
