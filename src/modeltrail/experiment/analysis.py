@@ -11,11 +11,10 @@ from modeltrail.experiment.checks import Check, Exposed
 from modeltrail.experiment.compare import Evidence, compare
 from modeltrail.experiment.declaration import Declared, declarations
 from modeltrail.experiment.metrics import (
-    ALIASES,
-    CALL_METRICS,
     Metric,
     Source,
     default_words,
+    may_be_outcome,
     metric_named,
 )
 from modeltrail.experiment.plan import DEFAULT_PLAN_UNITS, Margin, Plan
@@ -122,7 +121,7 @@ def _as_declared(asked: Asked, declared: Sequence[Declared]) -> Asked:
 def _may_be_outcomes(asked: Asked) -> bool:
     deciding = [asked.primary, *(each.metric for each in asked.guardrails)]
     words = [*asked.metrics, *(word for word in deciding if word)]
-    return not asked.metrics or any(ALIASES.get(word, word) not in CALL_METRICS for word in words)
+    return not asked.metrics or any(map(may_be_outcome, words))
 
 
 def _resolved(asked: Asked, outcomes: Mapping[str, bool]) -> Asked:

@@ -94,6 +94,13 @@ def metric_named(word: str, outcomes: Mapping[str, bool]) -> tuple[Metric, Sourc
     raise ConfigurationError(f"no metric is named {word!r}; choose from {', '.join(known)}")
 
 
+def may_be_outcome(word: str) -> bool:
+    """
+    Tell whether the outcomes must be known to say what a word means.
+    """
+    return ALIASES.get(word, word) not in CALL_METRICS
+
+
 def default_words(outcomes: Sequence[str]) -> list[str]:
     """
     Return the metrics that are compared if none is asked for.

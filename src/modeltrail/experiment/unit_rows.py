@@ -5,7 +5,7 @@ From what the store sums up per unit to the rows of a metric.
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from modeltrail.experiment.metrics import Metric, Source, metric_named
+from modeltrail.experiment.metrics import Metric, Source, may_be_outcome, metric_named
 from modeltrail.stats.estimate import UnitSums
 from modeltrail.storage import Store
 from modeltrail.storage.trials import Measure, OutcomeSums, TrialUnit
@@ -24,10 +24,10 @@ def read_metric(store: Store, key: str, word: str) -> tuple[Metric, list[UnitSum
     Raises:
         ConfigurationError: It means none.
     """
-    outcomes = store.trial_outcomes(key)
+    outcomes = store.trial_outcomes(key) if may_be_outcome(word) else []
     metric, source = metric_named(word, are_shares(outcomes))
     measures = [source.measure] if source.measure else []
-    units = store.trial(key, measures).units
+    units = store.trial(key, measures).units if measures else []
     return metric, rows_of({metric: source}, units, measures, outcomes)[metric.name]
 
 
