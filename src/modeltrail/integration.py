@@ -8,6 +8,7 @@ of ours reaches the application.
 
 import functools
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, runtime_checkable
 from urllib.parse import urlsplit
 
@@ -104,19 +105,28 @@ def tags_from_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
     applications use anyway, and among either `user` wins over `user_id`; a
     prefixed key of another name is a free tag.
     """
-    plain: dict[str, Any] = {}
-    prefixed: dict[str, Any] = {}
-    for name, value in (metadata or plain).items():
-        if (tag := PLAIN_NAMES.get(name)) is not None:
-            if value is not None and (name == tag or tag not in plain):
-                plain[tag] = value
-        elif isinstance(name, str) and name.startswith(PREFIX):
-            bare = name.removeprefix(PREFIX)
-            tag = PLAIN_NAMES.get(bare, bare)
-            if bare == tag or tag not in prefixed:
-                prefixed[tag] = value
-    plain.update(prefixed)
-    return plain
+    if not metadata:
+        return {}
+    return {
+        tag: value
+        for name, tag, counts_none in _tag_names(tuple(metadata))
+        if (value := metadata[name]) is not None or counts_none
+    }
+
+
+@lru_cache(maxsize=256)  # an application gives the same keys with each call
+def _tag_names(names: tuple[object, ...]) -> tuple[tuple[str, str, bool], ...]:
+    """
+    Tell which keys of metadata name which tag, and whether None takes it away; the last wins.
+    """
+    texts = [name for name in names if isinstance(name, str)]
+    plain = [(name, PLAIN_NAMES[name], False) for name in texts if name in PLAIN_NAMES]
+    bare = {name: name.removeprefix(PREFIX) for name in texts if name.startswith(PREFIX)}
+    prefixed = [(name, PLAIN_NAMES.get(tag, tag), True) for name, tag in bare.items()]
+    return (
+        *sorted(plain, key=lambda found: found[0] == found[1]),
+        *sorted(prefixed, key=lambda found: bare[found[0]] == found[1]),
+    )
 
 
 # Where a provider answers, for clients that can be pointed elsewhere, in the words of the prices.

@@ -5,8 +5,9 @@ A dialect is data (`modeltrail.usage.dialects`); all of them are read by one
 function.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
@@ -30,7 +31,18 @@ def _tree(paths: Iterable[str]) -> Tree:
 
 # All that is ever looked at: None is a count, a dict what lies within.
 _KNOWN = _tree(path for dialect in DIALECTS for path in dialect.paths())
-_STEPS = {path: tuple(path.split(".")) for dialect in DIALECTS for path in dialect.paths()}
+
+
+class Reading(NamedTuple):
+    """
+    What a dialect finds in a report.
+
+    Attributes:
+        fields: Paths that are there and what each is; of two for one field the last counts.
+    """
+
+    dialect: Dialect
+    fields: tuple[tuple[str, str], ...]
 
 
 def known_counts(reported: Any) -> dict[str, Any]:
@@ -66,19 +78,44 @@ def read_usage(reported: Any) -> Usage:
         `partial` if only some figures were found or the figures contradict
         each other, and `missing` if nothing was found.
     """
-    if not isinstance(reported, dict):
+    counts = dict(_counts(reported, _KNOWN, "")) if isinstance(reported, dict) else {}
+    readings = _readings(tuple(counts))
+    if not readings:
         return MISSING
-    found = next((each for each in DIALECTS if _is_marked(reported, each)), None)
-    if found is None:
-        return MISSING
-    usages = [_read(each, reported) for each in DIALECTS if each.marks == found.marks]
-    fitting = (usage for usage in usages if _comes_to(usage, reported, found.total))
-    usage = next(fitting, None) or replace(usages[0], source="partial")
+    usages = (_read(each, counts) for each in readings)
+    total = counts.get(readings[0].dialect.total or "")
+    fitting = (usage for usage in usages if _comes_to(usage, total))
+    usage = next(fitting, None) or replace(_read(readings[0], counts), source="partial")
     return usage if is_consistent(usage) else replace(usage, source="partial")
 
 
-def _is_marked(reported: Mapping[str, Any], dialect: Dialect) -> bool:
-    return all(_at(reported, mark) is not None for mark in dialect.marks)
+def _counts(reported: Mapping[str, Any], tree: Tree, within: str) -> Iterator[tuple[str, int]]:
+    """
+    Return the counts of a report by their paths.
+    """
+    for key, value in reported.items():
+        if key not in tree:
+            continue
+        # `type`, for bool is an int in Python, and a flag is no count.
+        if type(value) is int and value >= 0:
+            yield f"{within}{key}", value
+        elif (branch := tree[key]) and isinstance(value, dict):
+            yield from _counts(value, branch, f"{within}{key}.")
+
+
+@lru_cache(maxsize=256)  # a provider reports the same figures with each call
+def _readings(paths: tuple[str, ...]) -> tuple[Reading, ...]:
+    """
+    Return the dialects of a report with these paths: the first that is marked, and those that
+    share its marks.
+    """
+    there = frozenset(paths)
+    found = next((each for each in DIALECTS if there.issuperset(each.marks)), None)
+    return tuple(
+        Reading(each, tuple(item for item in each.fields.items() if item[0] in there))
+        for each in DIALECTS
+        if found and each.marks == found.marks
+    )
 
 
 def is_consistent(usage: Usage) -> bool:
@@ -94,25 +131,20 @@ def _fits(total: int | None, parts: int) -> bool:
     return total is None or parts <= total
 
 
-def _comes_to(usage: Usage, reported: Mapping[str, Any], path: str | None) -> bool:
+def _comes_to(usage: Usage, total: int | None) -> bool:
     """
     Tell whether input and output come to the total, if one is reported.
     """
-    total = path and _at(reported, path)
     # 0 is what frameworks say that do not know.
     return not total or total == (usage.input_tokens or 0) + (usage.output_tokens or 0)
 
 
-def _read(dialect: Dialect, reported: Mapping[str, Any]) -> Usage:
-    figures = {
-        field: count
-        for path, field in dialect.fields.items()
-        if (count := _at(reported, path)) is not None
-    }
+def _read(reading: Reading, counts: Mapping[str, int]) -> Usage:
+    figures = {field: counts[path] for path, field in reading.fields}
     if not any(figures.values()):
         # LiteLLM says 0 of everything where a provider said nothing.
         return MISSING
-    for name, total in dialect.apart.items():
+    for name, total in reading.dialect.apart.items():
         if name in figures:
             figures[total] = figures.get(total, 0) + figures[name]
     columns = {name: figures.pop(name) for name in USAGE_COLUMNS if name in figures}
@@ -121,13 +153,3 @@ def _read(dialect: Dialect, reported: Mapping[str, Any]) -> Usage:
         # Every model reads something: gateways that do not know the input say 0.
         return replace(usage, input_tokens=None, source="partial")
     return usage
-
-
-def _at(reported: Mapping[str, Any], path: str) -> int | None:
-    value: Any = reported
-    for step in _STEPS[path]:
-        if not isinstance(value, dict):
-            return None
-        value = value.get(step)
-    # `type`, for bool is an int in Python, and a flag is no count.
-    return value if type(value) is int and value >= 0 else None

@@ -195,11 +195,11 @@ def _model(parameters: Mapping[str, Any], facts: Mapping[str, Any]) -> str | Non
 
 
 def _tags(facts: Mapping[str, Any]) -> dict[str, Any]:
-    tags: dict[str, Any] = {
-        tag: place for name, tag in PLACES.items() if (place := facts.get(name)) is not None
-    }
-    tags.update(tags_from_metadata(facts))
-    return tags
+    tags = tags_from_metadata(facts)
+    if PLACES.keys().isdisjoint(facts):
+        return tags
+    places = {tag: facts[name] for name, tag in PLACES.items() if facts.get(name) is not None}
+    return {**places, **tags}
 
 
 def _default_tags(facts: Mapping[str, Any], tags: Sequence[str]) -> dict[str, Any]:
