@@ -30,8 +30,8 @@ def uuid7(at_us: int) -> str:
     milliseconds, rest = divmod(at_us, 1000)
     fraction = 0x7000 | rest * 4096 // 1000
     number = 0x8000 | next(_numbers) & 0x3FFF
-    text = (milliseconds << 32 | fraction << 16 | number).to_bytes(10).hex()
-    return "-".join((text[:8], text[8:12], text[12:16], text[16:], _node))
+    groups = (milliseconds << 32 | fraction << 16 | number).to_bytes(10).hex("-", 2)
+    return f"{groups[:4]}{groups[5:]}-{_node}"
 
 
 def _renew() -> None:

@@ -14,7 +14,7 @@ from modeltrail.record import Frame, FrameKind
 from modeltrail.storage.spool.tail import Position
 
 # How long an ended call waits for late facts, seconds.
-HOLD_S = 0.25
+HOLD_S = 0.2
 
 Describe = Callable[[Frame], dict[str, Any]]
 

@@ -10,13 +10,15 @@ from time import monotonic, sleep
 
 from modeltrail.errors import StoreUnavailableError
 from modeltrail.problems import Problems
+from modeltrail.storage.assembly import HOLD_S
 from modeltrail.storage.drain import Drain
 from modeltrail.storage.spool import Orphan, Position, Spool
 from modeltrail.storage.spool.thread import SpoolThread
 
 # Nothing tells the writer of an append, which would cost the caller more than
-# the append itself: it looks again, less often the longer nothing came.
-FIRST_LOOK_S = 0.05
+# the append itself: it looks again, less often the longer nothing came. A look costs a
+# transaction however little it finds; one finds ripe what the one before has read.
+FIRST_LOOK_S = HOLD_S
 IDLE_LOOK_S = 0.5
 RETRY_FIRST_S = 0.1
 RETRY_MOST_S = 5.0

@@ -35,6 +35,7 @@ class ChainCallbackHandler(BaseCallbackHandler):
         self._recorder = recorder
         # All handlers of a trail hear of the same runs.
         self._calls = recorder.shared(OpenCalls)
+        self._waiting = self._calls.waiting
         self._places = recorder.shared(Places)
         self._answers = recorder.shared(Answers)
 

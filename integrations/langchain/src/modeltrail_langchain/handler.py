@@ -88,7 +88,7 @@ class TrailCallbackHandler(ChainCallbackHandler):
         Note the first piece of an answer.
         """
         # Called for each piece: what is left unguarded here is a look-up.
-        waiting = self._calls.waiting
+        waiting = self._waiting
         if waiting and run_id in waiting:
             self._note_piece(run_id, token, chunk)
 
@@ -184,6 +184,6 @@ class TrailCallbackHandler(ChainCallbackHandler):
     def _note_piece(self, run_id: UUID, token: str | Sequence[Any], chunk: object) -> None:
         has_content = translate.has_content(token, chunk)
         if has_content:
-            self._calls.waiting.discard(run_id)
+            self._waiting.discard(run_id)
         if (call := self._find(run_id)) is not None:
             (call.first_chunk if has_content else call.begin_stream)()
