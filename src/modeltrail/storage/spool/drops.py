@@ -84,9 +84,7 @@ class Drops:
         """
         with self._counting:
             if self._telling == self._told:
-                for slot, number in self._dropped.items():
-                    self._telling[slot] = number
-                    self._write(slot, _TELLING, number)
+                self._tell_what_is_new()
             report = {
                 slot: number - self._told[slot]
                 for slot, number in self._telling.items()
@@ -112,6 +110,12 @@ class Drops:
         """
         with self._counting:
             self._lock = -1
+
+    def _tell_what_is_new(self) -> None:
+        for slot, number in self._dropped.items():
+            if number > self._telling[slot]:
+                self._telling[slot] = number
+                self._write(slot, _TELLING, number)
 
     def _write(self, slot: str, place: int, number: int) -> None:
         # Where the disk cannot be written now, the count goes on in memory.
