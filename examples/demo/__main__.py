@@ -93,7 +93,7 @@ def ask(app: Application, trail: Trail, table: Table, number: int) -> None:
     question = table.questions[number]
     with asked(trail, question, number) as task:
         app.ask(task)
-    trail.outcome("score", table.answers[question.id, task.model].score, unit=task.user)
+    trail.outcome("score", table.answers[question.id, task.model].score, session=question.id)
 
 
 def await_delivery(trail: Trail) -> None:
@@ -125,6 +125,8 @@ def report(url: str) -> None:
     command(url, "The two variants compared", "compare", EXPERIMENT)
     choice = ("--between", "variant", "--quality", "outcome:score")
     command(url, "Which is worth its price", "route", "frontier", *choice)
+    margin = ("--experiment", EXPERIMENT, "--margin", "0.1")
+    command(url, "Which model for which feature", "route", "cheapest", *choice, *margin)
     program = Path(sys.executable).with_name("modeltrail")
     shown = program.relative_to(Path.cwd()) if program.is_relative_to(Path.cwd()) else program
     print(f"The trail is {FOLDER}/calls.db. Try next:")

@@ -94,7 +94,8 @@ def asked(trail: Trail, question: Question, place: int) -> Iterator[Task]:
     user = f"user-{place % USERS:03d}"
     experiment = declared(trail)
     tags = {"feature": question.feature, "segment": question.dataset, "question": question.id}
-    with modeltrail.tag(user=user, **tags):
+    # A question is a session of its own: attempts included, its score is that of all its calls.
+    with modeltrail.tag(user=user, session=question.id, **tags):
         variant = experiment.assign(user).variant or "control"
         yield Task(question, user, MODELS[variant], streamed=place % 2 == 0)
 

@@ -117,8 +117,9 @@ def test_users_keep_their_variant(ran: Ran) -> None:
 
 
 def test_output_tells_the_story(ran: Ran) -> None:
-    """The demo shows calls, costs, the comparison, the frontier and what to try next."""
-    for word in ("llama_index", "knowledge", "treatment", "score", "Worth their price", "Try next"):
+    """The demo shows calls, costs, the comparison, both reports on routing and what to try next."""
+    story = ("llama_index", "knowledge", "treatment", "score")
+    for word in (*story, "Worth their price", "always treatment", "Try next"):
         assert word in ran.output
     assert f"{len(ran.requests)} requests" in ran.output
     assert f"{len(ran.calls)} records" in ran.output
