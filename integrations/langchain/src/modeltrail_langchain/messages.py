@@ -25,7 +25,14 @@ def chat_messages(batches: Sequence[Sequence[BaseMessage]]) -> Messages:
     pairs: Messages = []
     for batch in batches:
         for message in batch:
-            _add_pairs(pairs, message)
+            role = ROLES.get(message.type) or _own_role(message)
+            if isinstance(content := message.content, str):
+                pairs.append((role, content))
+            else:
+                parts = [part for part in content if not _is_tool_call(part)]
+                pairs.extend([(role, _part_text(part)) for part in parts])
+            if role == "assistant":
+                pairs.extend([(role, _call_text(*call)) for call in tool_calls(message)])
     return pairs
 
 
@@ -58,19 +65,13 @@ def _plain(value: object) -> object:
     return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)
 
 
-def _add_pairs(pairs: Messages, message: BaseMessage) -> None:
-    role = message.type
-    if role not in ROLES and isinstance(message, ChatMessage):
-        role = message.role
-    role = ROLES.get(role, role)
-    content = message.content
-    if isinstance(content, str):
-        pairs.append((role, content))
-    else:
-        pairs.extend([(role, _part_text(part)) for part in content if not _is_tool_call(part)])
-    if role == "assistant":
-        for name, arguments in tool_calls(message):
-            pairs.append((role, as_json({"name": name, "arguments": arguments})))
+def _own_role(message: BaseMessage) -> str:
+    role = message.role if isinstance(message, ChatMessage) else message.type
+    return ROLES.get(role, role)
+
+
+def _call_text(name: str, arguments: str) -> str:
+    return as_json({"name": name, "arguments": arguments})
 
 
 def _is_tool_call(part: object) -> bool:

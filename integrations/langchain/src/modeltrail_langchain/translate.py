@@ -170,8 +170,10 @@ def message_id(result: LLMResult) -> str | None:
     """
     Return the id of an answer's message, None if it has none.
     """
-    messages = _messages(result.generations[0][:1]) if result.generations else ()
-    return messages[0].id if messages else None
+    for each in result.generations[0][:1] if result.generations else ():
+        if isinstance(each, ChatGeneration):
+            return each.message.id
+    return None
 
 
 def _company(word: str | None) -> str | None:
@@ -245,11 +247,13 @@ def _facts(result: LLMResult, messages: Sequence[BaseMessage]) -> dict[str, Any]
 
 
 def _facts_in(told: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        field: value
-        for name, field in RESPONSE_FIELDS.items()
-        if (value := told.get(name)) is not None
-    }
+    fields = _fields_among(tuple(told))
+    return {field: value for name, field in fields if (value := told[name]) is not None}
+
+
+@lru_cache(maxsize=256)  # a client tells the same of each answer
+def _fields_among(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, field) for name, field in RESPONSE_FIELDS.items() if name in names)
 
 
 def _content(candidates: Sequence[Generation], messages: Sequence[BaseMessage]) -> dict[str, Any]:
