@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal, localcontext
-from fractions import Fraction
 from typing import Any
 
 import bills
@@ -20,7 +19,6 @@ from modeltrail.interop.focus import (
     KINDS,
     NUMBERS,
     Bill,
-    divide,
 )
 from modeltrail.storage import BilledCall
 
@@ -198,19 +196,6 @@ def test_periods_and_tags_are_apart() -> None:
     }
     assert {row["BillingPeriodEnd"] for row in rows} == {"2027-01-01T00:00:00Z"}
     assert {row["Tags"] for row in rows_of(call(tags=()), by=())} == {None}
-
-
-@given(
-    total=st.integers(min_value=-(10**15), max_value=10**15),
-    weights=st.lists(st.fractions(min_value=0, max_value=10**6), min_size=1, max_size=4),
-)
-def test_parts_add_up(total: int, weights: list[Fraction]) -> None:
-    """Each part is its share, rounded one way or the other, and nothing is left."""
-    weights = [*weights, Fraction(1)]
-    parts = divide(total, weights)
-    assert sum(parts) == total
-    exact = [total * weight / sum(weights) for weight in weights]
-    assert all(abs(part - each) < 1 for part, each in zip(parts, exact, strict=True))
 
 
 tokens = st.none() | st.integers(min_value=0, max_value=10**9)

@@ -1,13 +1,10 @@
 """
-Shapley values against games whose solution is known, and sums that must be whole.
+Shapley values against games whose solution is known.
 """
 
 from fractions import Fraction
 
-from hypothesis import given
-from hypothesis import strategies as st
-
-from modeltrail.stats.shapley import apportion, shapley_values
+from modeltrail.stats.shapley import shapley_values
 
 half, third, sixth = (Fraction(1, n) for n in (2, 3, 6))
 
@@ -27,24 +24,3 @@ def test_airport_game() -> None:
 def test_nothing_to_divide() -> None:
     """Who adds nothing gets nothing."""
     assert shapley_values(lambda come: Fraction(5 * (1 in come)), 3) == [0, 5, 0]
-
-
-def test_largest_remainders_are_rounded_up() -> None:
-    """10 by 4.5, 3.3 and 2.2 is 5, 3 and 2; three thirds of 1 go to the first."""
-    assert apportion([Fraction(45, 10), Fraction(33, 10), Fraction(22, 10)], 10) == [5, 3, 2]
-    assert apportion([third] * 3, 1) == [1, 0, 0]
-    assert apportion([2 * third] * 3, 2) == [0, 1, 1]
-    assert apportion([-third] * 3, -1) == [-1, 0, 0]
-
-
-@given(
-    st.lists(st.fractions(-(10**12), 10**12, max_denominator=10**6), min_size=1, max_size=6),
-    st.integers(-(10**6), 10**6),
-)
-def test_whole_numbers_add_up(parts: list[Fraction], total: int) -> None:
-    """The sum is exact, no part moves by 1, and negated parts give negated numbers."""
-    exact = [*parts, total - sum(parts)]
-    found = apportion(exact, total)
-    assert sum(found) == total
-    assert all(abs(number - part) < 1 for number, part in zip(found, exact, strict=True))
-    assert apportion([-part for part in exact], -total) == [-number for number in found]

@@ -15,8 +15,8 @@ from modeltrail.interop.export import (
     LoggedCall,
     UsageBucket,
     rfc3339_us,
-    sum_known,
 )
+from modeltrail.stats.exact import sum_known
 
 
 class Identity(Struct, frozen=True):

@@ -2,7 +2,6 @@
 What the usage exports of all providers have in common, once they are read.
 """
 
-from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Literal
@@ -113,11 +112,3 @@ def nanousd(amount: Decimal, currency: str, *, per_dollar: int = 1) -> int:
     if currency.lower() != "usd":
         raise ConfigurationError(f"amounts in {currency} cannot be compared; only USD")
     return int((amount * 10**9 / per_dollar).to_integral_value(ROUND_HALF_EVEN))
-
-
-def sum_known(figures: Iterable[int | None]) -> int | None:
-    """
-    Add up what is known; None if nothing is.
-    """
-    known = [figure for figure in figures if figure is not None]
-    return sum(known) if known else None

@@ -19,6 +19,7 @@ import msgspec
 from modeltrail.prices import MILLION, ListPrice, Rates, Subject, list_price, price
 from modeltrail.record import Usage
 from modeltrail.render.figures import usd_from
+from modeltrail.stats.exact import apportion
 from modeltrail.storage import BilledCall
 
 SECOND_US = 1_000_000
@@ -234,7 +235,9 @@ class Bill:
             context.prec = 60  # all products are exact
             list_costs = [rate * count for rate, count in zip(rates, sums.counts, strict=True)]
             weights = list_costs if any(list_costs) else [Decimal(count) for count in sums.counts]
-            shares = divide(sums.cost_nanousd, [Fraction(weight) for weight in weights])
+            paid = Fraction(sums.cost_nanousd) / Fraction(sum(weights))
+            parts = [paid * Fraction(weight) for weight in weights]
+            shares = apportion(parts, sums.cost_nanousd)
             for meter, rate, count, list_cost, share in zip(
                 KINDS, rates, sums.counts, list_costs, shares, strict=True
             ):
@@ -282,21 +285,6 @@ class Bill:
             "x_ListPriceKnown": "true" if key.list_known else "false",
             "x_PriceId": key.price.price_id if key.price else None,
         }
-
-
-def divide(total: int, weights: Sequence[Fraction]) -> list[int]:
-    """
-    Divide a whole amount in proportion to weights, so that the parts add up to it.
-
-    What rounding leaves goes where most was cut off (largest remainders).
-    """
-    whole = sum(weights)
-    exact = [total * weight / whole for weight in weights]
-    parts = [each.numerator // each.denominator for each in exact]
-    by_rest = sorted(range(len(parts)), key=lambda place: parts[place] - exact[place])
-    for place in by_rest[: total - sum(parts)]:
-        parts[place] += 1
-    return parts
 
 
 def _usage(call: BilledCall) -> Usage:

@@ -24,7 +24,8 @@ from itertools import product
 from typing import NamedTuple
 
 from modeltrail.prices import Rates
-from modeltrail.stats.shapley import apportion, shapley_values
+from modeltrail.stats.exact import apportion
+from modeltrail.stats.shapley import shapley_values
 from modeltrail.storage.spend import Spend
 
 Key = tuple[str | None, ...]

@@ -2,8 +2,9 @@
 What calls cost: arithmetic on sums, without any reading of its own.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
+from modeltrail.stats.exact import rounded, sum_known
 from modeltrail.storage.queries import Group
 
 
@@ -28,23 +29,7 @@ def total(groups: Sequence[Group]) -> Group:
         calls=sum(group.calls for group in groups),
         errors=sum(group.errors for group in groups),
         unpriced=sum(group.unpriced for group in groups),
-        input_tokens=_sum(group.input_tokens for group in groups),
-        output_tokens=_sum(group.output_tokens for group in groups),
-        cost_nanousd=_sum(group.cost_nanousd for group in groups),
+        input_tokens=sum_known(group.input_tokens for group in groups),
+        output_tokens=sum_known(group.output_tokens for group in groups),
+        cost_nanousd=sum_known(group.cost_nanousd for group in groups),
     )
-
-
-def _sum(values: Iterable[int | None]) -> int | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if known else None
-
-
-def rounded(dividend: int, divisor: int) -> int:
-    """
-    Return a quotient as a whole number, half to even.
-    """
-    # In integers: a float has not enough digits for nano-dollars.
-    quotient, rest = divmod(dividend, divisor)
-    if 2 * rest > divisor or (2 * rest == divisor and quotient % 2):
-        return quotient + 1
-    return quotient

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
-from modeltrail.interop.export import HOUR_US, Export, UsageBucket, sum_known
+from modeltrail.interop.export import HOUR_US, Export, UsageBucket
 from modeltrail.report.causes import (
     MEASURES,
     Case,
@@ -20,6 +20,7 @@ from modeltrail.report.causes import (
     likely_cause,
 )
 from modeltrail.report.model_names import matches
+from modeltrail.stats.exact import sum_known
 from modeltrail.storage import MeteredHour
 
 DAY_US = 24 * HOUR_US

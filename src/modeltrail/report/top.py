@@ -2,7 +2,7 @@
 What a few groups are of the whole: arithmetic on sums, without any reading of its own.
 """
 
-from modeltrail.report.cost import rounded
+from modeltrail.stats.exact import rounded, sum_known
 from modeltrail.storage import TopGroup
 
 
@@ -24,6 +24,4 @@ def tokens(group: TopGroup) -> int | None:
     """
     Return all tokens, in and out; None if neither is known.
     """
-    both = (group.input_tokens, group.output_tokens)
-    known = [each for each in both if each is not None]
-    return sum(known) if known else None
+    return sum_known((group.input_tokens, group.output_tokens))

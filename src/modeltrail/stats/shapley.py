@@ -5,7 +5,7 @@ L. S. Shapley, "A value for n-person games" (1953). Each cause gets what it adds
 all orders in which the causes may come.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from fractions import Fraction
 from math import factorial, lcm
 
@@ -41,19 +41,3 @@ def shapley_values(worth: Callable[[frozenset[int]], Fraction], causes: int) -> 
         )
         for cause in range(causes)
     ]
-
-
-def apportion(parts: Sequence[Fraction], total: int) -> list[int]:
-    """
-    Return whole numbers near the parts that add up to their total.
-
-    By largest remainder: each differs from its part by less than 1. Of the
-    negated parts it returns the negated numbers.
-    """
-    nearest = [round(part) for part in parts]
-    missing = total - sum(nearest)
-    step = 1 if missing > 0 else -1
-    short = sorted(range(len(parts)), key=lambda place: step * (nearest[place] - parts[place]))
-    for place in short[: abs(missing)]:
-        nearest[place] += step
-    return nearest
