@@ -6,8 +6,9 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from modeltrail.report.outlook import Outlook, first_day, outlook
+from modeltrail.report.outlook import Outlook, first_day, joint_outlook, outlook, outlooks
 from modeltrail.stats.estimate import NotEstimable
+from modeltrail.storage import Group
 
 NOON = datetime(2026, 9, 21, 12, tzinfo=UTC)
 DOLLAR = 10**9
@@ -70,3 +71,38 @@ def test_no_costs_are_refused() -> None:
 def test_eight_weeks_and_a_day_are_read(now: datetime, expected: datetime) -> None:
     """That always includes the whole month."""
     assert first_day(now) == expected
+
+
+def sums(feature: str, costs: dict[date, int | None]) -> list[Group]:
+    """Return the sums of a feature's days."""
+    return [
+        Group((feature, str(day)), 1, 0, int(cost is None), None, None, cost)
+        for day, cost in costs.items()
+    ]
+
+
+def test_groups_and_all_of_them_together() -> None:
+    """Each group is forecast as if it were alone, and the total from the days of all."""
+    small = days(date(2026, 7, 20), date(2026, 9, 21), DOLLAR)
+    large = days(date(2026, 7, 20), date(2026, 9, 21), 3 * DOLLAR)
+    both = [*sums("small", dict(small)), *sums("large", dict(large))]
+    found = outlooks(both, NOON, alpha=0.1)
+    assert [each.key for each in found] == [("large",), ("small",)]
+    assert [each.found for each in found] == [
+        outlook(costs, NOON, alpha=0.1) for costs in (large, small)
+    ]
+    together = joint_outlook(both, NOON, alpha=0.1)
+    assert together.found == outlook(dict.fromkeys(small, 4 * DOLLAR), NOON, alpha=0.1)
+    assert (together.key, together.spent_nanousd) == ((), 21 * 4 * DOLLAR)
+
+
+def test_what_is_spent_is_unknown_or_nothing() -> None:
+    """A month with calls of unknown cost is not one without calls."""
+    unknown = sums("a", {date(2026, 9, 1): None})
+    before = sums("b", {date(2026, 8, 31): 5})
+    mixed = sums("c", {date(2026, 8, 31): 5, date(2026, 9, 1): None, date(2026, 9, 2): 3})
+    spent = {
+        each.key: each.spent_nanousd
+        for each in outlooks([*unknown, *before, *mixed], NOON, alpha=0.1)
+    }
+    assert spent == {("a",): None, ("b",): 0, ("c",): 3}
