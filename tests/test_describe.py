@@ -63,6 +63,15 @@ def test_usage_is_read_here() -> None:
     assert "usage" not in found
 
 
+def test_what_usage_says_of_cost_and_tier() -> None:
+    """Beside the tokens; what the framework says of the cost wins, and a hit has cost nothing."""
+    usage = {"input_tokens": 7, "output_tokens": 2, "cost": 0.95, "speed": "fast"}
+    found = columns(usage=usage, service_tier="standard")
+    assert (found["cost_reported_nanousd"], found["service_tier"]) == (950_000_000, "fast")
+    assert columns(usage=usage, cost_reported_nanousd=5)["cost_reported_nanousd"] == 5
+    assert "cost_reported_nanousd" not in columns(usage=usage, cache_hit=True)
+
+
 def test_usage_that_contradicts_itself_is_counted() -> None:
     """What does not add up is kept as it was told, marked, and counted as a problem."""
     problems = Problems()

@@ -15,6 +15,7 @@ from modeltrail.keys import Keys
 from modeltrail.record import USAGE_COLUMNS, Frame
 from modeltrail.shape import output_format
 from modeltrail.usage import read_usage
+from modeltrail.usage.beside import reported_cost_nanousd, reported_tier
 
 # Tags that are columns as they are.
 FIGURES = frozenset({"propensity_ppm"})
@@ -74,6 +75,12 @@ def _add_usage(columns: dict[str, Any], reported: object, note: Note) -> None:
     columns.setdefault("usage_source", usage.source)
     if usage.detail:
         columns["usage_detail"] = _json(usage.detail).decode()
+    if (tier := reported_tier(reported)) is not None:
+        columns["service_tier"] = tier
+    # A hit of a cache repeats the usage of the call that was paid.
+    if not columns.get("cache_hit") and (cost := reported_cost_nanousd(reported)) is not None:
+        # What the framework says of the cost wins.
+        columns.setdefault("cost_reported_nanousd", cost)
 
 
 def _late_facts(texts: Mapping[str, bytes], keys: Keys) -> dict[str, Any]:

@@ -15,7 +15,17 @@ import msgspec
 
 from modeltrail.errors import ConfigurationError
 from modeltrail.prices import listed
-from modeltrail.prices.cost import MILLION, UNPRICED, Cost, Rates, Subject, dollars, is_plain, nano
+from modeltrail.prices.cost import (
+    MILLION,
+    SEEN_INPUT,
+    UNPRICED,
+    Cost,
+    Rates,
+    Subject,
+    dollars,
+    is_plain,
+    nano,
+)
 from modeltrail.record import Usage
 
 ONE = Decimal(1)
@@ -109,8 +119,9 @@ class OwnPrice(
 
     def _dollars(self, usage: Usage, subject: Subject) -> Decimal | None:
         if self.discount_percent is None:
-            # Its rates say nothing of audio and pictures.
-            return dollars(usage, self._own_rates()) if is_plain(usage) else None
+            # Its rates say nothing of audio, of pictures in the answer and of searches.
+            is_known = is_plain(usage, but_for=SEEN_INPUT)
+            return dollars(usage, self._own_rates()) if is_known else None
         found = listed.find(usage, subject)
         return None if found is None else found.dollars * (ONE - self.discount_percent / 100)
 

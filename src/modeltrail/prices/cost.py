@@ -12,7 +12,20 @@ MILLION = 1_000_000
 BY_TOKEN: frozenset[Operation] = frozenset({"chat", "text_completion", "embeddings"})
 HOUR_WRITES = "cache_creation_1h_input_tokens"
 # Of the figures beside the columns these are billed as what they are a part of.
-_NO_PRICE_OF_THEIR_OWN = frozenset({"cache_creation_5m_input_tokens", "tool_input_tokens"})
+_NO_PRICE_OF_THEIR_OWN = frozenset(
+    {
+        "cache_creation_5m_input_tokens",
+        "cache_read_input_document_tokens",
+        "cache_read_input_text_tokens",
+        "input_document_tokens",
+        "output_document_tokens",
+        "tool_input_tokens",
+    }
+)
+# Mostly billed as input of any kind is; prices that say otherwise are found by their figures.
+SEEN_INPUT = frozenset(
+    f"{part}_{kind}_tokens" for part in ("input", "cache_read_input") for kind in ("image", "video")
+)
 
 
 class Cost(NamedTuple):
@@ -92,12 +105,16 @@ def is_complete(usage: Usage, operation: Operation) -> bool:
     return usage.output_tokens is not None or operation == "embeddings"
 
 
-def is_plain(usage: Usage) -> bool:
+def is_plain(usage: Usage, *, but_for: frozenset[str] = frozenset()) -> bool:
     """
-    Tell whether `Rates` are all that it takes to price usage: no audio, no pictures.
+    Tell whether `Rates` are all that it takes to price usage: no audio, pictures or searches.
+
+    Args:
+        but_for: Figures that do not matter.
     """
     detail = usage.detail or {}
-    return not any(detail[name] for name in detail.keys() - _NO_PRICE_OF_THEIR_OWN - {HOUR_WRITES})
+    plain = _NO_PRICE_OF_THEIR_OWN | {HOUR_WRITES} | but_for
+    return not any(detail[name] for name in detail.keys() - plain)
 
 
 def dollars(usage: Usage, rates: Rates) -> Decimal | None:

@@ -6,7 +6,7 @@ general calculation takes some 200 us, so for prices that are plain rates per
 token the rates are worked out once per price and applied as exact decimals.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -21,8 +21,26 @@ if TYPE_CHECKING:
 
 # Words of providers for what is served at the standard price.
 STANDARD_TIERS = frozenset({"default", "standard", "auto", "on_demand"})
-# A tier -> what the price data calls it; others go by their own word.
-TIERS: Mapping[str, Mapping[str, str]] = {"batch": {"processing": "batch"}}
+# A tier -> what the price data calls it, by provider; others go by their own word.
+TIERS: Mapping[str, Sequence[Mapping[str, str]]] = {
+    "batch": ({"processing": "batch"},),
+    "fast": ({"service_tier": "fast"}, {"speed": "fast"}),
+}
+_KINDS = ("audio", "image", "video")
+# A figure of `usage_detail` -> what the price data calls it.
+UNITS: Mapping[str, str] = {
+    HOUR_WRITES: "cache_write_1h_tokens",
+    **{f"input_{kind}_tokens": f"input_{kind}_tokens" for kind in _KINDS},
+    **{f"output_{kind}_tokens": f"output_{kind}_tokens" for kind in _KINDS},
+    **{f"cache_read_input_{kind}_tokens": f"cache_{kind}_read_tokens" for kind in _KINDS},
+    "citation_tokens": "output_citation_tokens",
+    "web_searches": "web_searches",
+}
+# A price -> the figure without which a call that has this price is not known to the full.
+NEEDED: Mapping[str, str] = {"output_citation_mtok": "citation_tokens"}
+# Perplexity's request costs more the more it has searched, of which the price data has but one
+# figure: docs.perplexity.ai/getting-started/pricing; vercel/ai#13705 paid $0.005, not $0.012.
+NOT_BY_COUNT = ("requests_kcount",)
 
 
 class Listed(NamedTuple):
@@ -67,7 +85,7 @@ def priced(subject: Subject) -> "tuple[ModelPrice, str] | None":
     tier = (subject.service_tier or "default").lower()
     if tier in STANDARD_TIERS:
         return info.get_prices(at), price_id
-    variant = _variant(info, at, TIERS.get(tier, {"service_tier": tier}))
+    variant = _variant(info, at, TIERS.get(tier, ({"service_tier": tier},)))
     # Whatever an unknown tier costs, it is not the standard price.
     return None if variant is None else (variant, f"{price_id}:{tier}")
 
@@ -76,15 +94,19 @@ def priced(subject: Subject) -> "tuple[ModelPrice, str] | None":
 _VARIANTS: "dict[tuple[int, ...], tuple[list[Any], ModelPrice]]" = {}
 
 
-def _variant(info: "ModelInfo", at: datetime, when: Mapping[str, str]) -> "ModelPrice | None":
+def _variant(
+    info: "ModelInfo", at: datetime, names: Iterable[Mapping[str, str]]
+) -> "ModelPrice | None":
     """
     Return the price of a tier, None if none is known; the same object each time.
     """
-    changes = [
+    active = [
         each
         for each in info.price_variants or ()
-        if each.when == when and (each.constraint is None or each.constraint.active(at))
+        if each.constraint is None or each.constraint.active(at)
     ]
+    found = ((when, [each for each in active if each.when == when]) for when in names)
+    when, changes = next(((when, those) for when, those in found if those), ({}, []))
     if not changes:
         return None
     parts = [info.get_prices(at), *changes]
@@ -150,24 +172,48 @@ def _hour_rate(per_million: object) -> Decimal | None:
 
 def _general(usage: Usage, model_price: "ModelPrice") -> Decimal | None:
     detail = usage.detail or {}
-    hour = detail.get(HOUR_WRITES)
-    if hour and model_price.cache_write_1h_mtok is None:
+    if detail.get(HOUR_WRITES) and model_price.cache_write_1h_mtok is None:
         return None  # its price is another one than that of the writes kept for 5 minutes
+    if _is_open(detail, vars(model_price)):
+        return None
     counts = {
         "input_tokens": usage.input_tokens,
         "output_tokens": usage.output_tokens,
         "cache_read_tokens": usage.cache_read_input_tokens,
         "cache_write_tokens": usage.cache_creation_input_tokens,
-        "cache_write_1h_tokens": hour,
         "output_reasoning_tokens": usage.reasoning_output_tokens,
-        "input_audio_tokens": detail.get("input_audio_tokens"),
-        "output_audio_tokens": detail.get("output_audio_tokens"),
+        **_kinds_not_cached(usage),
+        **{unit: detail.get(figure) for figure, unit in UNITS.items() if figure in detail},
     }
     reported = {name: count for name, count in counts.items() if count is not None}
     try:
         return model_price.calc_price(_general_usage(**reported))["total_price"]
     except ValueError:
         return None  # the figures do not add up: better no price than a wrong one
+
+
+def _is_open(detail: Mapping[str, int], price: Mapping[str, object]) -> bool:
+    """
+    Tell whether a call has a price of something that its usage does not tell.
+    """
+    return any(price.get(name) is not None for name in NOT_BY_COUNT) or any(
+        price.get(name) is not None and figure not in detail for name, figure in NEEDED.items()
+    )
+
+
+def _kinds_not_cached(usage: Usage) -> dict[str, int]:
+    """
+    Return 0 for the kinds of input of which none is cached, since all that is cached is of others.
+    """
+    detail = usage.detail or {}
+    cached = {name: count for name, count in detail.items() if name.startswith("cache_read_input_")}
+    if sum(cached.values()) != (usage.cache_read_input_tokens or 0):
+        return {}
+    return {
+        UNITS[f"cache_read_input_{kind}_tokens"]: 0
+        for kind in _KINDS
+        if f"input_{kind}_tokens" in detail
+    }
 
 
 def _general_usage(**counts: int):  # type: ignore[no-untyped-def]  # noqa: ANN202

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from modeltrail.record import USAGE_COLUMNS, Usage
-from modeltrail.usage.dialects import DIALECTS, Dialect
+from modeltrail.usage.beside import BESIDE
+from modeltrail.usage.dialects import DIALECTS, PARTS, WITHIN, Dialect
 
 MISSING = Usage(source="missing")
 Tree = dict[str, Any]
@@ -20,7 +21,8 @@ Tree = dict[str, Any]
 
 def _tree(paths: Iterable[str]) -> Tree:
     root: Tree = {}
-    for path in paths:
+    # The longest first: what is a figure in one report has parts in another.
+    for path in sorted(paths, key=lambda path: -path.count(".")):
         *parts, last = path.split(".")
         branch = root
         for part in parts:
@@ -30,7 +32,7 @@ def _tree(paths: Iterable[str]) -> Tree:
 
 
 # All that is ever looked at: None is a count, a dict what lies within.
-_KNOWN = _tree(path for dialect in DIALECTS for path in dialect.paths())
+_KNOWN = _tree([*(path for dialect in DIALECTS for path in dialect.paths()), *BESIDE])
 
 
 class Reading(NamedTuple):
@@ -82,9 +84,9 @@ def read_usage(reported: Any) -> Usage:
     readings = _readings(tuple(counts))
     if not readings:
         return MISSING
-    usages = (_read(each, counts) for each in readings)
+    usages = ((each, _read(each, counts)) for each in readings)
     total = counts.get(readings[0].dialect.total or "")
-    fitting = (usage for usage in usages if _comes_to(usage, total))
+    fitting = (usage for each, usage in usages if _comes_to(usage, total, _beside(each, counts)))
     usage = next(fitting, None) or replace(_read(readings[0], counts), source="partial")
     return usage if is_consistent(usage) else replace(usage, source="partial")
 
@@ -99,8 +101,24 @@ def _counts(reported: Mapping[str, Any], tree: Tree, within: str) -> Iterator[tu
         # `type`, for bool is an int in Python, and a flag is no count.
         if type(value) is int and value >= 0:
             yield f"{within}{key}", value
-        elif (branch := tree[key]) and isinstance(value, dict):
-            yield from _counts(value, branch, f"{within}{key}.")
+        elif (branch := tree[key]) and isinstance(value, dict | list):
+            parts = value if isinstance(value, dict) else parts_of(value)
+            yield from _counts(parts, branch, f"{within}{key}.")
+
+
+def parts_of(listed: list[Any]) -> dict[str, int]:
+    """
+    Return the tokens of each kind in a list of parts; what is no part is passed over.
+    """
+    parts: dict[str, int] = {}
+    for each in listed:
+        for kind, count in PARTS if isinstance(each, dict) else ():
+            name, tokens = each.get(kind), each.get(count)
+            if isinstance(name, str) and type(tokens) is int:
+                # Google's kinds are enums that are texts, too.
+                name = str.__str__(name)
+                parts[name] = parts.get(name, 0) + tokens
+    return parts
 
 
 @lru_cache(maxsize=256)  # a provider reports the same figures with each call
@@ -124,19 +142,32 @@ def is_consistent(usage: Usage) -> bool:
     """
     cached = (usage.cache_read_input_tokens or 0) + (usage.cache_creation_input_tokens or 0)
     reasoning = usage.reasoning_output_tokens or 0
-    return _fits(usage.input_tokens, cached) and _fits(usage.output_tokens, reasoning)
+    detail = usage.detail or {}
+    return (
+        _fits(usage.input_tokens, cached)
+        and _fits(usage.output_tokens, reasoning)
+        and all(
+            _fits(getattr(usage, total), sum(detail.get(part, 0) for part in parts))
+            for total, parts in (WITHIN.items() if detail else ())
+        )
+    )
 
 
 def _fits(total: int | None, parts: int) -> bool:
     return total is None or parts <= total
 
 
-def _comes_to(usage: Usage, total: int | None) -> bool:
+def _comes_to(usage: Usage, total: int | None, beside: int) -> bool:
     """
-    Tell whether input and output come to the total, if one is reported.
+    Tell whether input and output, but for what is left out, come to the total if one is reported.
     """
     # 0 is what frameworks say that do not know.
-    return not total or total == (usage.input_tokens or 0) + (usage.output_tokens or 0)
+    return not total or total == (usage.input_tokens or 0) + (usage.output_tokens or 0) - beside
+
+
+def _beside(reading: Reading, counts: Mapping[str, int]) -> int:
+    left_out = reading.dialect.beside
+    return sum(counts[path] for path, field in reading.fields if field in left_out)
 
 
 def _read(reading: Reading, counts: Mapping[str, int]) -> Usage:

@@ -5,9 +5,12 @@ What is not `apart` is counted within its total: cached tokens within the
 input, reasoning within the output. A total that is reported tells whether a
 dialect is the right one: of those that share their marks the first whose
 figures come to the total is read.
+
+Where a report has a list of parts, each with its kind, a path ends with the kind: see `PARTS`.
 """
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -27,6 +30,7 @@ class Dialect(NamedTuple):
         apart: Figure -> the field of `Usage` that it is a part of and that
             does not contain it where the dialect reports it.
         total: Path of what input and output come to, if it is reported so.
+        beside: Figures apart that this total leaves out.
     """
 
     name: str
@@ -34,6 +38,7 @@ class Dialect(NamedTuple):
     fields: Paths
     apart: Paths = NONE
     total: str | None = None
+    beside: frozenset[str] = frozenset()
 
     def paths(self) -> Iterator[str]:
         """
@@ -48,6 +53,20 @@ class Dialect(NamedTuple):
 READ, CREATION = "cache_read_input_tokens", "cache_creation_input_tokens"
 FIVE_MINUTES, HOUR = "cache_creation_5m_input_tokens", "cache_creation_1h_input_tokens"
 REASONING, TOOL = "reasoning_output_tokens", "tool_input_tokens"
+CITATION, SEARCHES = "citation_tokens", "web_searches"
+
+# What tells an element's kind -> what tells its tokens, of lists such as
+# [{"modality": "AUDIO", "tokenCount": 5}] and [{"ttl": "1h", "inputTokens": 5}].
+PARTS = (("modality", "tokenCount"), ("modality", "token_count"), ("ttl", "inputTokens"))
+# What is neither text nor speech: no text model's own kind.
+_KINDS = ("audio", "image", "video", "document")
+# A total -> figures of `usage_detail` that lie within it and not within each other.
+WITHIN: Mapping[str, tuple[str, ...]] = {
+    "input_tokens": tuple(f"input_{kind}_tokens" for kind in _KINDS),
+    "output_tokens": tuple(f"output_{kind}_tokens" for kind in _KINDS),
+    READ: tuple(f"cache_read_input_{kind}_tokens" for kind in (*_KINDS, "text")),
+    CREATION: (FIVE_MINUTES, HOUR),
+}
 
 # For those that count as input only what was neither read from a cache nor written to one.
 _CACHE_APART = {READ: "input_tokens", CREATION: "input_tokens"}
@@ -64,8 +83,41 @@ _OPENAI_INPUT = {
     "cached_tokens": READ,
     "cache_write_tokens": CREATION,
     "audio_tokens": "input_audio_tokens",
+    # OpenRouter's and LiteLLM's, of models that see.
+    "image_tokens": "input_image_tokens",
+    "video_tokens": "input_video_tokens",
 }
-_OPENAI_OUTPUT = {"reasoning_tokens": REASONING, "audio_tokens": "output_audio_tokens"}
+_OPENAI_OUTPUT = {
+    "reasoning_tokens": REASONING,
+    "audio_tokens": "output_audio_tokens",
+    "image_tokens": "output_image_tokens",
+}
+
+
+def _modalities(path: str, figure: str, kinds: Iterable[str] = _KINDS) -> dict[str, str]:
+    return {f"{path}.{kind.upper()}": f"{figure}_{kind}_tokens" for kind in kinds}
+
+
+# Totals with lists of what they are made of, as Google documents its UsageMetadata and
+# ModalityTokenCount: ai.google.dev/api/generate-content, cloud.google.com/vertex-ai/generative-ai/
+# docs/reference/rest/v1/GenerateContentResponse. The cache lies within the prompt in both. Of
+# what is cached the text is kept, too: only so is it known that no audio is.
+_GEMINI = {
+    "promptTokenCount": "input_tokens",
+    "candidatesTokenCount": "output_tokens",
+    "cachedContentTokenCount": READ,
+    "thoughtsTokenCount": REASONING,
+    "toolUsePromptTokenCount": TOOL,
+    **_modalities("promptTokensDetails", "input"),
+    **_modalities("candidatesTokensDetails", "output"),
+    **_modalities("cacheTokensDetails", "cache_read_input", (*_KINDS, "text")),
+}
+
+
+def _snake(path: str) -> str:
+    name, *kind = path.split(".")
+    return ".".join([re.sub("[A-Z]", lambda found: f"_{found[0].lower()}", name), *kind])
+
 
 OPENAI = Dialect(
     # And whoever speaks it: Mistral, Groq, OpenRouter, vLLM and others.
@@ -93,6 +145,10 @@ LANGCHAIN = Dialect(
         "output_tokens": "output_tokens",
         **_within("input_tokens_details", _OPENAI_INPUT),
         **_within("output_tokens_details", _OPENAI_OUTPUT),
+        # Perplexity's agents speak of responses: docs.perplexity.ai/api-reference/responses-post.
+        "input_tokens_details.cache_read_input_tokens": READ,
+        "input_tokens_details.cache_creation_input_tokens": CREATION,
+        "tool_calls_details.search_web.invocation": SEARCHES,
         "input_token_details.cache_read": READ,
         "input_token_details.cache_creation": CREATION,
         "input_token_details.audio": "input_audio_tokens",
@@ -112,7 +168,25 @@ LANGCHAIN = Dialect(
     total="total_tokens",
 )
 
+PERPLEXITY = OPENAI._replace(
+    # Tells apart what it thought and cited, and leaves both out of the total; citations are of the
+    # answer: docs.perplexity.ai/getting-started/pricing (glossary). A report with 3,256 completion
+    # and 73,248 reasoning tokens: bgeneto/open-webui-cost-tracker#6.
+    name="perplexity",
+    marks=("prompt_tokens", "num_search_queries"),
+    fields={
+        **OPENAI.fields,
+        "reasoning_tokens": REASONING,
+        "citation_tokens": CITATION,
+        "num_search_queries": SEARCHES,
+    },
+    apart={**_REASONING_APART, CITATION: "output_tokens"},
+    beside=frozenset({REASONING, CITATION}),
+)
+
 DIALECTS = (
+    # Before OpenAI's, all of whose marks it has.
+    PERPLEXITY,
     OPENAI,
     # xAI counts reasoning beside the completion, within the total:
     # docs.x.ai/docs/key-information/consumption-and-rate-limits
@@ -129,6 +203,8 @@ DIALECTS = (
             CREATION: CREATION,
             **_within("cache_creation", _LIFETIMES),
             "output_tokens_details.thinking_tokens": REASONING,
+            # Billed by the search: platform.claude.com/docs/en/agents-and-tools/tool-use.
+            "server_tool_use.web_search_requests": SEARCHES,
         },
         apart=_CACHE_APART,
     ),
@@ -140,6 +216,10 @@ DIALECTS = (
             "outputTokens": "output_tokens",
             "cacheReadInputTokens": READ,
             "cacheWriteInputTokens": CREATION,
+            # Of what was written, how long it is kept:
+            # docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_TokenUsage.html
+            "cacheDetails.5m": FIVE_MINUTES,
+            "cacheDetails.1h": HOUR,
         },
         apart=_CACHE_APART,
     ),
@@ -147,26 +227,14 @@ DIALECTS = (
         # The cache lies within the prompt; thoughts and the results of tools are told apart.
         "gemini",
         marks=("prompt_token_count",),
-        fields={
-            "prompt_token_count": "input_tokens",
-            "candidates_token_count": "output_tokens",
-            "cached_content_token_count": READ,
-            "thoughts_token_count": REASONING,
-            "tool_use_prompt_token_count": TOOL,
-        },
+        fields={_snake(path): field for path, field in _GEMINI.items()},
         apart={**_REASONING_APART, TOOL: "input_tokens"},
         total="total_token_count",
     ),
     Dialect(
         "gemini, as it is sent",
         marks=("promptTokenCount",),
-        fields={
-            "promptTokenCount": "input_tokens",
-            "candidatesTokenCount": "output_tokens",
-            "cachedContentTokenCount": READ,
-            "thoughtsTokenCount": REASONING,
-            "toolUsePromptTokenCount": TOOL,
-        },
+        fields=_GEMINI,
         apart={**_REASONING_APART, TOOL: "input_tokens"},
         total="totalTokenCount",
     ),
