@@ -13,6 +13,7 @@ from drivers.llama_index import asked
 from modeltrail_langchain import TrailCallbackHandler
 from modeltrail_litellm import install, uninstall
 from modeltrail_llama_index import instrument
+from scenarios import SCENARIOS
 
 from modeltrail.record import USAGE_COLUMNS, CallRecord
 from modeltrail.testing import Answer, CapturedTrail, LocalProvider, capture_records
@@ -79,6 +80,15 @@ def record_of(
 ASKERS = [by_langchain, by_llama_index, by_litellm]
 each_asker = pytest.mark.parametrize("ask", ASKERS)
 both_ways = pytest.mark.parametrize("streamed", [False, True])
+
+
+def test_no_scenario_has_other_tokens_or_another_cost() -> None:
+    """Every scenario names both for all frameworks; where one differs, it does not know them."""
+    figures = ["input_tokens", "output_tokens", "cost_nanousd"]
+    for scenario in SCENARIOS:
+        assert set(figures) <= scenario.expected.keys()
+        for columns, _ in scenario.deviations.values():
+            assert {columns.get(name) for name in figures} == {None}
 
 
 @each_asker
