@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from modeltrail.prices import cost_of
+from modeltrail.usage import known_counts
 from modeltrail.usage.beside import reported_cost_nanousd, reported_tier
 
 # A query of sonar with little context: 1 dollar a million each way, and 5 for a thousand requests.
@@ -63,6 +64,7 @@ SONAR = {
 def test_what_a_provider_has_charged(reported: object, expected: int | None) -> None:
     """To the nano-dollar, and unknown rather than a part of it."""
     assert reported_cost_nanousd(reported) == expected
+    assert reported_cost_nanousd(known_counts(reported)) == expected
 
 
 @pytest.mark.parametrize(
@@ -78,7 +80,18 @@ def test_what_a_provider_has_charged(reported: object, expected: int | None) -> 
 )
 def test_fast_mode_is_a_tier(reported: object, expected: str | None) -> None:
     """Whatever is no word of Anthropic's says nothing."""
-    assert reported_tier(reported) == expected
+    assert reported_tier(reported) == reported_tier(known_counts(reported)) == expected
+
+
+def test_nothing_but_known_words_is_kept() -> None:
+    """Texts beside the counts may be anything; so may texts where a word is known."""
+    told = {"speed": "fast", "search_context_size": "low", "currency": "USD", "cost": "secret"}
+    assert known_counts(told) == {"speed": "fast"}
+    assert known_counts({"speed": "of light", "cost": {"currency": "USD", "total_cost": 0.5}}) == {
+        "cost": {"total_cost": 0.5}
+    }
+    parts = [{"modality": "AUDIO", "tokenCount": 5, "note": "secret"}, {"modality": "secret"}]
+    assert known_counts({"promptTokensDetails": parts}) == {"promptTokensDetails": {"AUDIO": 5}}
 
 
 def cost(columns: dict[str, Any], **more: Any) -> Any:

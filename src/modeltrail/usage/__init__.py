@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from modeltrail.record import USAGE_COLUMNS, Usage
-from modeltrail.usage.beside import BESIDE
+from modeltrail.usage.beside import BESIDE, WORDS
 from modeltrail.usage.dialects import DIALECTS, PARTS, WITHIN, Dialect
 
 MISSING = Usage(source="missing")
@@ -33,6 +33,8 @@ def _tree(paths: Iterable[str]) -> Tree:
 
 # All that is ever looked at: None is a count, a dict what lies within.
 _KNOWN = _tree([*(path for dialect in DIALECTS for path in dialect.paths()), *BESIDE])
+# Amounts are fractions, and a flag tells what one of them is.
+_NUMBERS = frozenset({int, float, bool})
 
 
 class Reading(NamedTuple):
@@ -49,7 +51,7 @@ class Reading(NamedTuple):
 
 def known_counts(reported: Any) -> dict[str, Any]:
     """
-    Keep of a report the counts that a dialect knows, and nothing else.
+    Keep of a report what a dialect knows, and nothing else: counts, amounts, flags, a few words.
 
     What a provider reports beside may be anything, texts included.
     """
@@ -59,11 +61,16 @@ def known_counts(reported: Any) -> dict[str, Any]:
 def _known(reported: dict[str, Any], tree: Tree) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     for key, value in reported.items():
-        if type(value) is int:
+        if type(value) in _NUMBERS:
             if key in tree:
                 kept[key] = value
-        elif (branch := tree.get(key)) and isinstance(value, dict):
-            kept[key] = _known(value, branch)
+        elif branch := tree.get(key):
+            if isinstance(value, dict):
+                kept[key] = _known(value, branch)
+            elif isinstance(value, list):
+                kept[key] = _known(parts_of(value), branch)
+        elif isinstance(value, str) and value in WORDS and key in tree:
+            kept[key] = value
     return kept
 
 

@@ -41,6 +41,8 @@ CHARGES = (
 # Path -> what it says -> the tier of service that it means. Anthropic's fast mode has a price of
 # its own, beside its service tiers: platform.claude.com/docs/en/build-with-claude/fast-mode.
 TIERS: Mapping[str, Mapping[str, str]] = {"speed": {"fast": "fast"}}
+# All that is kept of texts.
+WORDS = frozenset(word for meanings in TIERS.values() for word in meanings)
 # All paths of the above.
 BESIDE = (
     *(path for each in CHARGES for path in (each.path, each.on_top, each.if_true) if path),

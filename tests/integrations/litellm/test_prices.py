@@ -17,7 +17,13 @@ from litellm.integrations.custom_logger import CustomLogger
 from modeltrail_litellm import install, uninstall
 
 from modeltrail.record import CallRecord
-from modeltrail.testing import Answer, CapturedTrail, LocalProvider, provider_openai
+from modeltrail.testing import (
+    Answer,
+    CapturedTrail,
+    LocalProvider,
+    provider_anthropic,
+    provider_openai,
+)
 from modeltrail.trail import Trail
 from tests.integrations.litellm.asking import only, tokens
 
@@ -142,3 +148,32 @@ def test_38_provider_without_ids(
     assert way != "sync" or seen == [record.response_id]
     assert (record.status, tokens(record)) == ("ok", (14, 7))
     assert provider.count() == 1
+
+
+@pytest.mark.parametrize("way", ["sync", "stream"])
+def test_32_openrouter_says_what_it_has_charged(
+    captured: CapturedTrail, provider: LocalProvider, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """As documented: in dollars, beside the tokens."""
+    usage_of = provider_openai.usage_of
+    charged = {"cost": 0.00014, "is_byok": False, "cost_details": {"upstream_inference_cost": None}}
+    monkeypatch.setattr(provider_openai, "usage_of", lambda answer: usage_of(answer) | charged)
+    provider.script(DETAILED)
+    record = ask(captured, way, at(provider, model="openrouter/openai/gpt-4o-mini"))
+    assert tokens(record) == (100, 30)
+    assert record.cost_reported_nanousd == 140_000
+
+
+@pytest.mark.parametrize("way", ["sync", "stream"])
+def test_33_fast_mode_of_anthropic(
+    captured: CapturedTrail, provider: LocalProvider, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """Claude Opus 5: 5 dollars a million in and 25 out, twice that in fast mode."""
+    usage_of = provider_anthropic.usage_of
+    monkeypatch.setattr(
+        provider_anthropic, "usage_of", lambda answer: usage_of(answer) | {"speed": "fast"}
+    )
+    provider.script(Answer(input_tokens=100, output_tokens=30, model="claude-opus-5"))
+    arguments = at(provider, model="anthropic/claude-opus-5", api_base=provider.anthropic_url)
+    record = ask(captured, way, arguments)
+    assert (record.service_tier, record.cost_nanousd) == ("fast", 100 * 10_000 + 30 * 50_000)

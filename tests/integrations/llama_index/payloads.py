@@ -27,6 +27,15 @@ GEMINI_USAGE = {
     "cachedContentTokenCount": 40,
     "thoughtsTokenCount": 30,
     "totalTokenCount": 150,
+    "promptTokensDetails": [
+        {"modality": "TEXT", "tokenCount": 70},
+        {"modality": "AUDIO", "tokenCount": 30},
+    ],
+    "cacheTokensDetails": [
+        {"modality": "TEXT", "tokenCount": 30},
+        {"modality": "AUDIO", "tokenCount": 10},
+    ],
+    "candidatesTokensDetails": [{"modality": "TEXT", "tokenCount": 20}],
 }
 BEDROCK_USAGE = {
     "inputTokens": 40,
@@ -34,6 +43,7 @@ BEDROCK_USAGE = {
     "totalTokens": 150,
     "cacheReadInputTokens": 20,
     "cacheWriteInputTokens": 40,
+    "cacheDetails": [{"ttl": "1h", "inputTokens": 30}, {"ttl": "5m", "inputTokens": 10}],
 }
 
 

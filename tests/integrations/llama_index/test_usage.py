@@ -217,6 +217,34 @@ def test_19_usage_of_other_providers(
     assert (record.status, record.streaming) == ("ok", streamed)
 
 
+@both_ways
+def test_18_parts_by_modality(records: CapturedTrail, streamed: bool) -> None:
+    """Gemini 2.5 Flash: 0.30 in and 1.00 of audio, cached 0.03 and 0.10, 2.50 out a million."""
+    llm = RECORDED["gemini"]()
+    list(llm.stream_chat(asked())) if streamed else llm.chat(asked())
+    record = only(records)
+    assert json.loads(record.usage_detail or "") == {
+        "input_audio_tokens": 30,
+        "cache_read_input_text_tokens": 30,
+        "cache_read_input_audio_tokens": 10,
+    }
+    text, audio = 70 - 30, 30 - 10
+    expected = text * 300 + audio * 1000 + 30 * 30 + 10 * 100 + 50 * 2500
+    assert record.cost_nanousd == expected == 158_900
+
+
+@both_ways
+def test_18_writes_by_how_long_they_are_kept(records: CapturedTrail, streamed: bool) -> None:
+    """Bedrock tells both, in a stream, too."""
+    llm = RECORDED["bedrock"]()
+    list(llm.stream_chat(asked())) if streamed else llm.chat(asked())
+    record = only(records)
+    assert json.loads(record.usage_detail or "") == {
+        "cache_creation_5m_input_tokens": 10,
+        "cache_creation_1h_input_tokens": 30,
+    }
+
+
 @pytest.mark.parametrize(
     ("client", "streamed", "reasons"),
     [
