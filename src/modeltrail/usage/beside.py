@@ -48,6 +48,14 @@ BESIDE = (
     *(path for each in CHARGES for path in (each.path, each.on_top, each.if_true) if path),
     *TIERS,
 )
+_FIRST_STEPS = frozenset(path.partition(".")[0] for path in BESIDE)
+
+
+def tells_more(reported: object) -> bool:
+    """
+    Tell whether a report may say more than its tokens; hardly any does.
+    """
+    return isinstance(reported, dict) and not _FIRST_STEPS.isdisjoint(reported)
 
 
 def reported_cost_nanousd(reported: object) -> int | None:
