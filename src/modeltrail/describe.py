@@ -15,7 +15,7 @@ from modeltrail.keys import Keys
 from modeltrail.record import USAGE_COLUMNS, Frame
 from modeltrail.shape import output_format
 from modeltrail.usage import read_usage
-from modeltrail.usage.beside import reported_cost_nanousd, reported_tier, tells_more
+from modeltrail.usage.beside import beside
 
 # Tags that are columns as they are.
 FIGURES = frozenset({"propensity_ppm"})
@@ -75,15 +75,15 @@ def _add_usage(columns: dict[str, Any], reported: object, note: Note) -> None:
     columns.setdefault("usage_source", usage.source)
     if usage.detail:
         columns["usage_detail"] = _json(usage.detail).decode()
-    if tells_more(reported):
-        _add_what_is_beside(columns, reported)
+    if found := beside(reported):
+        _add_beside(columns, found)
 
 
-def _add_what_is_beside(columns: dict[str, Any], reported: object) -> None:
-    if (tier := reported_tier(reported)) is not None:
+def _add_beside(columns: dict[str, Any], found: Mapping[str, Any]) -> None:
+    if (tier := found.get("service_tier")) is not None:
         columns["service_tier"] = tier
     # A hit of a cache repeats the usage of the call that was paid.
-    if not columns.get("cache_hit") and (cost := reported_cost_nanousd(reported)) is not None:
+    if not columns.get("cache_hit") and (cost := found.get("cost_reported_nanousd")) is not None:
         # What the framework says of the cost wins.
         columns.setdefault("cost_reported_nanousd", cost)
 

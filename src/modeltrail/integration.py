@@ -18,6 +18,7 @@ from modeltrail.experiment.growthbook_tag import read_tags
 from modeltrail.invocation import Invocation
 from modeltrail.record import Operation, Request, Response, UsageSource
 from modeltrail.recorder import Late, Recorder
+from modeltrail.usage.beside import beside
 
 __all__ = [
     "Assignment",
@@ -30,6 +31,7 @@ __all__ = [
     "Response",
     "UsageSource",
     "allowed_parameters",
+    "beside",
     "error_code",
     "guarded",
     "provider_at",

@@ -51,11 +51,17 @@ BESIDE = (
 _FIRST_STEPS = frozenset(path.partition(".")[0] for path in BESIDE)
 
 
-def tells_more(reported: object) -> bool:
+def beside(reported: object) -> dict[str, Any]:
     """
-    Tell whether a report may say more than its tokens; hardly any does.
+    Return the columns that a report of usage fills beside its tokens.
     """
-    return isinstance(reported, dict) and not _FIRST_STEPS.isdisjoint(reported)
+    if not isinstance(reported, dict) or _FIRST_STEPS.isdisjoint(reported):  # as nearly always
+        return {}
+    found = {
+        "service_tier": reported_tier(reported),
+        "cost_reported_nanousd": reported_cost_nanousd(reported),
+    }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def reported_cost_nanousd(reported: object) -> int | None:

@@ -15,7 +15,14 @@ from langchain_openai import ChatOpenAI, OpenAI
 from modeltrail_langchain import TrailCallbackHandler
 
 from modeltrail.record import USAGE_COLUMNS, CallRecord
-from modeltrail.testing import Answer, CapturedTrail, LocalProvider, capture_records
+from modeltrail.testing import (
+    Answer,
+    CapturedTrail,
+    LocalProvider,
+    capture_records,
+    provider_anthropic,
+    provider_openai,
+)
 from tests.integrations.langchain.clients import CLIENTS, KEY, anthropic_model, openai_model
 
 # Anthropic's public prices of claude-sonnet-4-5: nano-dollars for one token.
@@ -362,3 +369,37 @@ def test_39_hit_of_an_answer_without_usage(
     assert hit.origin_id == paid.id
     assert captured.problems.counts() == {}
     assert provider.count() == 1
+
+
+def test_router_says_what_it_has_charged(
+    handler: TrailCallbackHandler,
+    captured: CapturedTrail,
+    provider: LocalProvider,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """OpenRouter does, in dollars beside the tokens; what LangChain sums up has lost it."""
+    told = provider_openai.usage_of
+    charged = {"cost": 0.00014, "is_byok": False}
+    monkeypatch.setattr(provider_openai, "usage_of", lambda answer: told(answer) | charged)
+    provider.script(Answer(input_tokens=100, output_tokens=30))
+    openai_model(provider, callbacks=[handler]).invoke("hi")
+    (record,) = captured.records
+    assert (record.input_tokens, record.cost_reported_nanousd) == (100, 140_000)
+
+
+def test_fast_mode_of_anthropic(
+    handler: TrailCallbackHandler,
+    captured: CapturedTrail,
+    provider: LocalProvider,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Claude Opus 5: 5 dollars a million in and 25 out, twice that in fast mode."""
+    told = provider_anthropic.usage_of
+    monkeypatch.setattr(
+        provider_anthropic, "usage_of", lambda answer: told(answer) | {"speed": "fast"}
+    )
+    provider.script(Answer(input_tokens=100, output_tokens=30, model="claude-opus-5"))
+    model = anthropic_model(provider, model="claude-opus-5")
+    model.invoke("hi", config={"callbacks": [handler]})
+    (record,) = captured.records
+    assert (record.service_tier, record.cost_nanousd) == ("fast", 100 * 10_000 + 30 * 50_000)

@@ -31,6 +31,8 @@ RESPONSE_FIELDS = {
     "system_fingerprint": "system_fingerprint",
     "service_tier": "service_tier",
 }
+# Where the provider's own report of usage stands, beside the client's summary of it.
+REPORTS = ("usage", "token_usage")
 # Clients that call the model asked for the one that answered; they say who they are by
 # `model_provider` in `response_metadata`.
 ECHOES = frozenset({"litellm"})

@@ -27,6 +27,7 @@ from modeltrail.integration import (
     Request,
     Response,
     UsageSource,
+    beside,
     provider_at,
     read_tags,
     tags_from_metadata,
@@ -40,6 +41,7 @@ from modeltrail_langchain.tables import (
     FINISH_REASONS,
     PLACES,
     PROVIDERS,
+    REPORTS,
     RESPONSE_FIELDS,
 )
 
@@ -236,9 +238,10 @@ def _facts(result: LLMResult, messages: Sequence[BaseMessage]) -> dict[str, Any]
     facts = _facts_in(told)
     if result.llm_output:
         facts |= _facts_in(result.llm_output)
-    # Anthropic's tier stands in its usage.
-    if isinstance(usage := (result.llm_output or told).get("usage"), Mapping):
-        facts |= _facts_in(usage)
+    # What a client sums up has lost what stands beside the tokens: tiers, costs.
+    for name in REPORTS:
+        if isinstance(usage := (result.llm_output or told).get(name), Mapping):
+            facts |= {**_facts_in(usage), **beside(usage)}
     if told.get("model_provider") in ECHOES:
         facts.pop("response_model", None)
     if cost := told.get("response_cost"):  # LiteLLM says 0.0 where it does not know
