@@ -6,10 +6,12 @@ import inspect
 from dataclasses import dataclass
 from typing import Any
 
+import openai
 import pytest
 from drivers.llama_index import FAKE_KEY, asked, make_embedding, make_llm
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.base.llms.base import BaseLLM
+from llama_index.core.base.llms.types import TextBlock, ThinkingBlock
 from llama_index.core.embeddings import MockEmbedding
 from llama_index.core.instrumentation.events import embedding, exception, llm
 from llama_index.core.llms import ChatMessage, ChatResponse, MockLLM
@@ -22,7 +24,7 @@ from modeltrail_llama_index.spans import METHODS, MODELS, ONE_TEXT, method_of
 from pydantic import BaseModel
 from scenarios import PROMPT
 
-from modeltrail.testing import CapturedTrail, LocalProvider, capture_records
+from modeltrail.testing import CapturedTrail, Fault, LocalProvider, capture_records
 from modeltrail.trail import Trail
 from tests.integrations.llama_index.doings import OwnModel
 
@@ -175,6 +177,13 @@ def test_52_answer_is_read_whatever_its_kind(kind: Any) -> None:
     assert (found.usage, found.finish_reasons, found.text) == (usage, ["stop"], "yes")
 
 
+def test_52_answer_of_which_not_all_is_text() -> None:
+    """The text of an answer is that of its texts, without what the model thought."""
+    blocks = [ThinkingBlock(content="hm"), TextBlock(text="yes"), TextBlock(text="no")]
+    response = ChatResponse(message=ChatMessage(role="assistant", blocks=blocks))
+    assert answer.Answer().finish(response).text == "yes\nno"
+
+
 ODD = {
     "none": None,
     "text": "raw",
@@ -214,14 +223,29 @@ def test_53_broken_sink_never_breaks_a_call(trail: Trail, provider: LocalProvide
 
 def test_53_unreadable_answer_is_counted_and_incomplete(monkeypatch: pytest.MonkeyPatch) -> None:
     """A failure of ours is counted and leaves the call incomplete, never open or half told."""
-    monkeypatch.setattr("modeltrail_llama_index.answer.tool_calls_of", lambda _: 1 / 0)
+    monkeypatch.setattr("modeltrail_llama_index.answer.contents_of", lambda _: 1 / 0)
     with capture_records() as trail, instrument(trail):
         assert OwnModel().complete(PROMPT).text == "yes"
     assert [each.status for each in trail.records] == ["incomplete"]
     assert trail.problems.counts() == {f"{TrailEventHandler.__name__}.handle": 1}
 
 
-@pytest.mark.parametrize("broken", ["span_from", "method_of", "chain_of"])
+def test_53_unreadable_failure_is_counted_and_an_error(
+    monkeypatch: pytest.MonkeyPatch, provider: LocalProvider
+) -> None:
+    """Where what had arrived before an error cannot be told, the error is told alone."""
+    monkeypatch.setattr(answer.Answer, "partial", lambda *_: 1 / 0)
+    provider.script(Fault(status=429))
+    with capture_records() as trail, instrument(trail), pytest.raises(openai.RateLimitError):
+        make_llm(provider).chat(asked())
+    assert [(each.status, each.error_type) for each in trail.records] == [
+        ("error", "RateLimitError")
+    ]
+    assert trail.problems.counts()
+    assert trail.recorder.open_calls == 0
+
+
+@pytest.mark.parametrize("broken", ["span_from", "method_of", "request_from"])
 def test_53_failures_of_spans_are_counted(
     monkeypatch: pytest.MonkeyPatch, provider: LocalProvider, broken: str
 ) -> None:

@@ -10,8 +10,15 @@ from typing import Any
 from llama_index.core.bridge.pydantic import BaseModel
 
 from modeltrail.integration import Response
-from modeltrail_llama_index.sent import announces_end, field, identity_of, reason_of, usage_of
-from modeltrail_llama_index.translate import tool_calls_of
+from modeltrail_llama_index.sent import (
+    announces_end,
+    field,
+    fields,
+    identity_of,
+    reason_of,
+    usage_of,
+)
+from modeltrail_llama_index.translate import contents_of
 
 # Where LlamaIndex's own clients repeat the counts.
 COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
@@ -57,7 +64,7 @@ class Answer:
         """
         if not self.streamed:
             self.streamed = True
-            self._identify(response.raw)
+            self._columns.update(identity_of(response.raw))
         self._read(response, "delta")
         if response.delta is None:
             return bool(_blocks(response))
@@ -80,12 +87,15 @@ class Answer:
             # A stream that ended before its first piece.
             self.streamed = self._ends = True
             return self.partial()
-        self._identify(response.raw)
+        self._columns.update(identity_of(response.raw))
         if not self.streamed:
             self._read(response, "message")
-        blocks = _blocks(response)
-        text = _text(response, blocks) if self._pieces is None else "".join(self._pieces)
-        return self._response(text, tool_calls_of(blocks))
+        text, tool_calls = contents_of(_blocks(response))
+        if self._pieces is not None:
+            text = "".join(self._pieces)
+        elif "text" in vars(response):
+            text = response.text
+        return self._response(text, tool_calls)
 
     def partial(self, error: BaseException | None = None) -> Response:
         """
@@ -110,9 +120,9 @@ class Answer:
     def _response(self, text: str | None, tool_calls: Sequence[tuple[str, str]]) -> Response:
         return Response(
             **self._columns,
-            finish_reasons=[reason for _, reason in sorted(self._reasons.items())],
+            finish_reasons=list(map(self._reasons.__getitem__, sorted(self._reasons))),
             usage=self._usage,
-            usage_source="partial" if self._is_in_doubt() else None,
+            usage_source="partial" if self._caches_for_hour and self._is_in_doubt() else None,
             text=text,
             tool_calls=tool_calls,
             refusal=self._refused,
@@ -123,17 +133,13 @@ class Answer:
         # Streams of Anthropic's lose how long what was written is kept: two prices, one count.
         usage = self._usage or {}
         is_told = usage.get("cache_creation") is not None
-        return (
-            self._caches_for_hour and bool(usage.get("cache_creation_input_tokens")) and not is_told
-        )
-
-    def _identify(self, raw: Any) -> None:
-        self._columns.update(identity_of(raw))
+        return bool(usage.get("cache_creation_input_tokens")) and not is_told
 
     def _read(self, response: Any, message: str) -> None:
         raw, counts = response.raw, response.additional_kwargs
-        if isinstance(choices := field(raw, "choices"), list):
-            usage = _usage(field(raw, "usage"), counts)
+        choices, reported = fields(raw, ("choices", "usage"))
+        if isinstance(choices, list):
+            usage = _usage(reported, counts)
             self._ends = self._ends or bool(choices)
             for choice in choices:
                 self._read_choice(choice, message)
@@ -145,9 +151,10 @@ class Answer:
         self._usage = usage or self._usage
 
     def _read_choice(self, choice: Any, message: str) -> None:
-        if isinstance(reason := field(choice, "finish_reason"), str):
-            self._reasons[field(choice, "index") or 0] = reason
-        if field(field(choice, message), "refusal"):
+        reason, index, said = fields(choice, ("finish_reason", "index", message))
+        if isinstance(reason, str):
+            self._reasons[index or 0] = reason
+        if field(said, "refusal"):
             self._refused = True
 
     def _read_end(self, reason: str | None, refusal: object) -> None:
@@ -166,12 +173,14 @@ def _usage(reported: Any, counts: Mapping[str, Any]) -> Mapping[str, Any] | None
 
 
 def _mapping(reported: Any) -> Mapping[str, Any]:
-    if isinstance(reported, Mapping):
+    # A dict first: to ask an abstract class takes a function call.
+    # Mostly a dict, and the class of all mappings is slow to ask.
+    if isinstance(reported, dict | Mapping):
         return dict(reported)
-    fields = vars(reported) if isinstance(reported, BaseModel) else {}
+    counts = vars(reported) if isinstance(reported, BaseModel) else {}
     return {
         name: vars(value) if isinstance(value, BaseModel) else value
-        for name, value in fields.items()
+        for name, value in counts.items()
     }
 
 
@@ -179,10 +188,3 @@ def _blocks(response: Any) -> list[Any]:
     # A completion has a text in place of a message.
     message = vars(response).get("message")
     return [] if message is None else message.blocks
-
-
-def _text(response: Any, blocks: list[Any]) -> str:
-    if "text" in vars(response):
-        text: str = response.text
-        return text
-    return "\n".join([each.text for each in blocks if each.block_type == "text"])

@@ -8,7 +8,7 @@ another, so nothing here holds a lock, and each change is a single step.
 import asyncio
 import weakref
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from llama_index.core.instrumentation.events.embedding import (
     EmbeddingEndEvent,
@@ -32,9 +32,7 @@ from modeltrail_llama_index import forgotten
 from modeltrail_llama_index.answer import Answer
 from modeltrail_llama_index.spans import (
     Span,
-    around_of_same_model,
     asked_model,
-    chain_of,
     is_forwarded,
     method_of,
     span_from,
@@ -45,14 +43,8 @@ from modeltrail_llama_index.translate import DIRECT, caches_for_hour, request_fr
 LIMIT = 100_000
 NOTHING: Mapping[str, Any] = {}
 
-
-class Call(NamedTuple):
-    """
-    A call in flight and what has arrived of its answer.
-    """
-
-    invocation: Invocation
-    answer: Answer
+# A call in flight and what has arrived of its answer.
+Call = tuple[Invocation, Answer]
 
 
 class OpenCalls:
@@ -131,25 +123,31 @@ class OpenCalls:
         if self._is_part(span):
             return
         answer = Answer(caches_for_hour=caches_for_hour(event))
-        call = Call(self.recorder.start(request_from(event, span, method)), answer)
+        invocation = self.recorder.start(request_from(event, span, method))
         if event.model_dict.get("class_name") not in DIRECT:
             # LiteLLM may make it, and tell of it once more.
-            call.invocation.enclose()
-        self._calls.setdefault(event.span_id, []).append(call)
+            invocation.enclose()
+        self._calls.setdefault(event.span_id, []).append((invocation, answer))
         if len(self._calls) > LIMIT:
             self._lose(next(iter(self._calls)))
 
     def _is_part(self, span: Span | None) -> bool:
         # A method of a model that asks another of its methods makes one call, and both tell of it.
-        return any(each.id in self._calls for each in around_of_same_model(span))
+        if span is None or span.model is None:
+            return False
+        outer = span.around
+        while outer is not None and outer.owner == span.owner:
+            if outer.id in self._calls:
+                return True
+            outer = outer.around
+        return False
 
     def _mark(self, span: Span | None) -> None:
         # Those around a span that is marked are marked already.
-        for each in chain_of(span):
-            if each.id in self._told:
-                return
-            if each.model is not None:
-                self._told.add(each.id)
+        while span is not None and span.id not in self._told:
+            if span.model is not None:
+                self._told.add(span.id)
+            span = span.around
 
     def add(self, event: Any) -> None:
         """
@@ -167,8 +165,9 @@ class OpenCalls:
             try:
                 response = answer.finish(event.response)
                 (invocation.leave_incomplete if answer.is_cut else invocation.stop)(response)
-            finally:
-                invocation.leave_incomplete()  # says nothing more unless the answer was unreadable
+            except BaseException:
+                invocation.leave_incomplete()  # the answer was unreadable
+                raise
 
     def end_embedding(self, event: Any) -> None:
         """
@@ -190,8 +189,9 @@ class OpenCalls:
         for invocation, answer in self._calls.pop(span_id, ()):
             try:
                 invocation.fail(error, answer.partial(error), code=error_code(error))
-            finally:
-                invocation.fail(error)  # says nothing more unless the answer was unreadable
+            except BaseException:
+                invocation.fail(error)  # the answer was unreadable
+                raise
 
     @guarded
     def drop(self, span_id: str, loop: asyncio.AbstractEventLoop | None) -> None:
@@ -202,7 +202,7 @@ class OpenCalls:
         unless its loop is closed, which alone could tell it.
         """
         is_mute = loop is not None and loop.is_closed()
-        if any(is_mute or not call.answer.streamed for call in self._calls.get(span_id, ())):
+        if any(is_mute or not answer.streamed for _, answer in self._calls.get(span_id, ())):
             for invocation, answer in self._pop(span_id):
                 answer.streamed = True
                 invocation.cancel(answer.partial())

@@ -5,21 +5,29 @@ Data: a new provider adds a path. What was sent is a mapping in some clients,
 an object in others, and may be anything else.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from enum import Enum
+from itertools import repeat
 from typing import Any
 
 Paths = tuple[tuple[str, ...], ...]
 
-# OpenAI's responses come as events with the response in them, Bedrock's usage in one of its own.
-IDENTITY: dict[str, Paths] = {
-    "response_id": (("id",), ("response", "id")),
-    "response_model": (("model",), ("response", "model")),
-    "system_fingerprint": (("system_fingerprint",),),
-    # Anthropic's stands in its usage.
-    "service_tier": (("service_tier",), ("response", "service_tier"), ("usage", "service_tier")),
-    "provider_request_id": (("_request_id",), ("ResponseMetadata", "RequestId")),
+# What says which answer this is: by its name, the column that it fills.
+IDENTITY = {
+    "id": "response_id",
+    "model": "response_model",
+    "system_fingerprint": "system_fingerprint",
+    "service_tier": "service_tier",
+    "_request_id": "provider_request_id",
 }
+# The same in parts of an answer, for what the answer itself does not say.
+IDENTITY_OF_PARTS = {
+    # OpenAI's responses come as events with the response in them.
+    "response": {"id": "response_id", "model": "response_model", "service_tier": "service_tier"},
+    "usage": {"service_tier": "service_tier"},  # Anthropic
+    "ResponseMetadata": {"RequestId": "provider_request_id"},  # Bedrock
+}
+# Bedrock's usage comes in an event of its own.
 USAGES: Paths = (("usage",), ("response", "usage"), ("metadata", "usage"), ("usage_metadata",))
 REASONS: Paths = (
     ("stop_reason",),  # Anthropic; within its streams in a part
@@ -43,12 +51,33 @@ def field(source: Any, name: str) -> Any:
     return source.get(name) if isinstance(source, dict) else getattr(source, name, None)
 
 
+def fields(source: Any, names: Collection[str]) -> Iterator[Any]:
+    """
+    Return what stands under each of some names, None for what is not there.
+    """
+    # One call for all: a function of ours for each name would cost more than all else here.
+    if isinstance(source, dict):
+        return map(source.get, names)
+    return map(getattr, repeat(source), names, repeat(None))
+
+
 def identity_of(raw: Any) -> dict[str, str]:
     """
     Return the columns that say which answer this is.
     """
-    found = {column: next(_texts(raw, paths), None) for column, paths in IDENTITY.items()}
-    return {column: text for column, text in found.items() if text is not None}
+    found: dict[str, str] = {}
+    _identify(raw, IDENTITY, found)
+    parts = fields(raw, IDENTITY_OF_PARTS)
+    for part, columns in zip(parts, IDENTITY_OF_PARTS.values(), strict=True):
+        if part is not None:
+            _identify(part, columns, found)
+    return found
+
+
+def _identify(source: Any, columns: dict[str, str], found: dict[str, str]) -> None:
+    for text, column in zip(fields(source, columns), columns.values(), strict=True):
+        if isinstance(text, str):
+            found.setdefault(column, text.value if isinstance(text, Enum) else text)
 
 
 def usage_of(raw: Any) -> Any:

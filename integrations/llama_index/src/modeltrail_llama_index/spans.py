@@ -7,16 +7,15 @@ what an embedding model is given, are known to the span alone.
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from itertools import takewhile
 from time import time_ns
-from typing import Any, NamedTuple
+from typing import Any
 
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.base.embeddings.base_sparse import BaseSparseEmbedding
 from llama_index.core.base.llms.base import BaseLLM
-from llama_index.core.bridge.pydantic import BaseModel
 from llama_index.core.llms.custom import CustomLLM
 from llama_index.core.llms.structured_llm import StructuredLLM
+from msgspec import Struct
 
 from modeltrail.integration import allowed_parameters
 
@@ -28,13 +27,13 @@ WRAPPERS = (CustomLLM, StructuredLLM)
 METHODS = frozenset(
     f"{way}{what}" for way in ("", "a", "stream_", "astream_") for what in ("chat", "complete")
 )
-# What models call their endpoint.
-ENDPOINTS = ("api_base", "base_url")
 # What the methods of an embedding model call their input: one text, or many.
 ONE_TEXT = ("query", "text")
 MANY_TEXTS = "texts"
 # Where the classes of LlamaIndex and of its clients are.
 LIBRARY = "llama_index."
+# Where an LLM may keep several others.
+COLLECTIONS = (dict, list, tuple)
 # A span's id is class and method, a hyphen and a UUID.
 UUID_CHARS = 37
 
@@ -42,7 +41,7 @@ Messages = list[tuple[str, str]]
 NONE: Iterator[Messages] = iter(())
 
 
-class Model(NamedTuple):
+class Model(Struct, frozen=True):
     """
     What is kept of the model whose method a span covers.
 
@@ -63,7 +62,7 @@ class Model(NamedTuple):
     is_router: bool
 
 
-class Span(NamedTuple):
+class Span(Struct, frozen=True):
     """
     A span that was entered and not left.
 
@@ -107,7 +106,7 @@ def span_from(
     return Span(span_id, parent, parent.trace_id, outer_id, owner, model)
 
 
-def model_from(instance: object, arguments: Mapping[str, Any]) -> Model:
+def model_from(instance: Any, arguments: Mapping[str, Any]) -> Model:
     """
     Read what is needed of a model: its fields, so that no code of its own runs.
     """
@@ -115,7 +114,7 @@ def model_from(instance: object, arguments: Mapping[str, Any]) -> Model:
     fields = vars(instance)
     inputs = _inputs(arguments, fields.get("embed_batch_size") or 1) if _embeds(kind) else NONE
     parameters = allowed_parameters(fields)
-    base_url = next((url for name in ENDPOINTS if (url := fields.get(name))), None)
+    base_url = fields.get("api_base") or fields.get("base_url") or None
     is_router = _is_own_llm(kind) and _has_llm(instance)
     return Model(kind, base_url, parameters, inputs, time_ns() // 1000, is_router)
 
@@ -141,43 +140,35 @@ def _embeds(kind: type) -> bool:
 
 
 @lru_cache(maxsize=512)
-def _is_llm(kind: type) -> bool:
-    return BaseLLM in kind.__mro__
+def _is_own_llm(kind: type) -> bool:
+    return BaseLLM in kind.__mro__ and not kind.__module__.startswith(LIBRARY)
+
+
+def _has_llm(llm: BaseLLM) -> bool:
+    values = [*vars(llm).values(), *(llm.__pydantic_private__ or {}).values()]
+    kinds = frozenset(map(type, values))
+    if _is_llm_among(kinds):
+        return True
+    # The kind of a list tells nothing of what is in it.
+    return _is_collection_among(kinds) and any(map(_is_llm_in, values))
+
+
+def _is_llm_in(value: object) -> bool:
+    if not isinstance(value, COLLECTIONS):
+        return False
+    members: Iterable[object] = value.values() if isinstance(value, dict) else value
+    return _is_llm_among(frozenset(map(type, members)))
+
+
+# By their kinds, since the same ones come with each call of a model.
+@lru_cache(maxsize=512)
+def _is_llm_among(kinds: frozenset[type]) -> bool:
+    return any(BaseLLM in each.__mro__ for each in kinds)
 
 
 @lru_cache(maxsize=512)
-def _is_own_llm(kind: type) -> bool:
-    return _is_llm(kind) and not kind.__module__.startswith(LIBRARY)
-
-
-def _has_llm(instance: object) -> bool:
-    private = instance.__pydantic_private__ if isinstance(instance, BaseModel) else None
-    values = (*vars(instance).values(), *(private or {}).values())
-    kinds: list[type] = [type(each) for value in values for each in _members(value)]
-    return any(map(_is_llm, kinds))
-
-
-def _members(value: object) -> Iterable[object]:
-    if isinstance(value, dict):
-        return value.values()
-    return value if isinstance(value, list | tuple) else (value,)
-
-
-def chain_of(span: Span | None) -> Iterator[Span]:
-    """
-    Return a span and those around it.
-    """
-    while span is not None:
-        yield span
-        span = span.around
-
-
-def around_of_same_model(span: Span | None) -> Iterator[Span]:
-    """
-    Return the spans right around a model's that are of the same model, inmost first.
-    """
-    if span is not None and span.model is not None:
-        yield from takewhile(lambda each: each.owner == span.owner, chain_of(span.around))
+def _is_collection_among(kinds: frozenset[type]) -> bool:
+    return any(issubclass(each, COLLECTIONS) for each in kinds)
 
 
 def asked_model(span: Span, method: str) -> Model | None:

@@ -6,9 +6,9 @@ touched.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import version
-from typing import Any, NamedTuple
+from typing import Any
 
 from llama_index.core.base.llms.types import CachePoint, ChatMessage, ContentBlock
 from llama_index.core.instrumentation.events.embedding import (
@@ -61,16 +61,9 @@ PROMPT_ROLES = frozenset({"system", "developer"})
 # An agent's run, as workflows tag it; their other tags hold content.
 RUN_TAG = "llamaindex.run_id"
 
-
-class Asked(NamedTuple):
-    """
-    What an event of a certain kind says about a call.
-    """
-
-    operation: Operation
-    messages: Messages
-    prompt: str | None
-    parameters: Mapping[str, Any]
+# What an event of a certain kind says about a call: what is done, the messages, which of their
+# texts is the application's own prompt, and the parameters.
+Asked = tuple[Operation, Messages, str | None, Mapping[str, Any]]
 
 
 def request_from(
@@ -87,13 +80,13 @@ def request_from(
     """
     here = event.span_id or event.id_
     place = span or Span(here, None, here, None, None, None)
-    asked = READERS[type(event)](event, place.model)
+    operation, messages, prompt, parameters = READERS[type(event)](event, place.model)
     own = place.model.parameters if place.model else {}
     described = event.model_dict
     return Request(
         framework=FRAMEWORK,
         framework_version=VERSION,
-        operation=asked.operation,
+        operation=operation,
         run_id=event.id_,
         trace_id=str(event.tags.get(RUN_TAG) or place.trace_id),
         parent_id=place.parent_id,
@@ -101,9 +94,9 @@ def request_from(
         request_model=described.get("model_name") or described.get("model"),
         streaming=method in STREAMING,
         started_at_us=started_at_us,
-        parameters={**own, **allowed_parameters(asked.parameters)} if asked.parameters else own,
-        messages=asked.messages,
-        prompt=asked.prompt,
+        parameters={**own, **allowed_parameters(parameters)} if parameters else own,
+        messages=messages,
+        prompt=prompt,
         tags=tags_from_metadata(event.tags),
     )
 
@@ -138,21 +131,22 @@ def _provider(described: Mapping[str, Any], model: Model | None) -> str | None:
 
 
 def _chat(event: LLMChatStartEvent, _: Model | None) -> Asked:
-    messages = [(each.role.value, text_of(each)) for each in event.messages]
-    prompts = [text for role, text in messages if role in PROMPT_ROLES]
-    return Asked("chat", messages, prompts[0] if prompts else None, event.additional_kwargs)
+    # `_value_` is what an enumeration's `value` returns, by way of two functions.
+    messages = [(each.role._value_, _text_of(each.blocks)) for each in event.messages]
+    prompt = next((text for role, text in messages if role in PROMPT_ROLES), None)
+    return "chat", messages, prompt, event.additional_kwargs
 
 
 def _completion(event: LLMCompletionStartEvent, _: Model | None) -> Asked:
     # A chat model completes a prompt by a chat of one message.
     operation: Operation = "chat" if event.model_dict.get("is_chat_model") else "text_completion"
     messages = [("user", event.prompt)]
-    return Asked(operation, messages, None, event.additional_kwargs)
+    return operation, messages, None, event.additional_kwargs
 
 
 def _embedding(_: EmbeddingStartEvent, model: Model | None) -> Asked:
     # The start of a request for embeddings does not say what is embedded; its span does.
-    return Asked("embeddings", next(model.inputs, []) if model else [], None, {})
+    return "embeddings", next(model.inputs, []) if model else [], None, {}
 
 
 READERS: Mapping[type, Callable[[Any, Model | None], Asked]] = {
@@ -163,30 +157,30 @@ READERS: Mapping[type, Callable[[Any, Model | None], Asked]] = {
 }
 
 
-def text_of(message: ChatMessage) -> str:
-    """
-    Return the text of a message; what is no text stands as `[image]` and the like.
-    """
-    return "\n".join([_block_text(each) for each in message.blocks])
+def _text_of(blocks: Iterable[ContentBlock]) -> str:
+    return "\n".join(map(_block_text, blocks))
 
 
 def _block_text(block: ContentBlock) -> str:
+    # What is no text stands as `[image]` and the like.
     if block.block_type == "text":
         return block.text
     read = BLOCKS.get(block.block_type)
     return f"[{block.block_type}]" if read is None else read(block)
 
 
-def _nested_text(block: Any) -> str:
-    return "\n".join(map(_block_text, block.content))
-
-
-def tool_calls_of(blocks: Sequence[Any]) -> list[tuple[str, str]]:
+def contents_of(blocks: Iterable[Any]) -> tuple[str, list[tuple[str, str]]]:
     """
-    Return the (name, arguments) pairs of the tools that a message calls.
+    Return the text of an answer, and the (name, arguments) pairs of the tools that it calls.
     """
-    calls = [each for each in blocks if each.block_type == "tool_call"]
-    return [(each.tool_name, _arguments(each)) for each in calls]
+    texts: list[str] = []
+    tool_calls: list[tuple[str, str]] = []
+    for each in blocks:
+        if each.block_type == "text":
+            texts.append(each.text)
+        elif each.block_type == "tool_call":
+            tool_calls.append((each.tool_name, _arguments(each)))
+    return "\n".join(texts), tool_calls
 
 
 def _arguments(block: Any) -> str:
@@ -200,5 +194,5 @@ def _arguments(block: Any) -> str:
 BLOCKS: Mapping[str, Callable[[Any], str]] = {
     "thinking": lambda block: block.content or "",
     "tool_call": lambda block: f"{block.tool_name}({_arguments(block)})",
-    "citable": _nested_text,
+    "citable": lambda block: _text_of(block.content),
 }
