@@ -12,7 +12,13 @@ from llama_index.core.base.llms.types import CacheControl, CachePoint, ChatMessa
 from scenarios import PROMPT, TEXT
 
 from modeltrail.record import USAGE_COLUMNS
-from modeltrail.testing import Answer, CapturedTrail, LocalProvider
+from modeltrail.testing import (
+    Answer,
+    CapturedTrail,
+    LocalProvider,
+    provider_anthropic,
+    provider_openai,
+)
 from tests.integrations.llama_index.doings import only
 from tests.integrations.llama_index.endpoints import (
     CLIENTS,
@@ -375,3 +381,30 @@ def test_22_provider_is_known_by_class_or_endpoint(
     responses_model(provider).chat(asked())
     RECORDED["bedrock"]().chat(asked())
     assert [each.provider for each in records.records] == [None, None, "aws"]
+
+
+@both_ways
+def test_18_router_says_what_it_has_charged(
+    records: CapturedTrail,
+    provider: LocalProvider,
+    monkeypatch: pytest.MonkeyPatch,
+    streamed: bool,
+) -> None:
+    """OpenRouter does, in dollars beside the tokens; OpenAI's classes do not know the field."""
+    told = provider_openai.usage_of
+    charged = {"cost": 0.00014, "is_byok": False}
+    monkeypatch.setattr(provider_openai, "usage_of", lambda answer: told(answer) | charged)
+    ask(provider, "openai-like", streamed=streamed)
+    assert only(records).cost_reported_nanousd == 140_000
+
+
+def test_18_fast_mode_of_anthropic(
+    records: CapturedTrail, provider: LocalProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is a tier of its own, with a price of its own; of a stream LlamaIndex does not tell."""
+    told = provider_anthropic.usage_of
+    monkeypatch.setattr(
+        provider_anthropic, "usage_of", lambda answer: told(answer) | {"speed": "fast"}
+    )
+    ask(provider, "anthropic", streamed=False)
+    assert only(records).service_tier == "fast"

@@ -173,15 +173,19 @@ def _usage(reported: Any, counts: Mapping[str, Any]) -> Mapping[str, Any] | None
 
 
 def _mapping(reported: Any) -> Mapping[str, Any]:
-    # A dict first: to ask an abstract class takes a function call.
     # Mostly a dict, and the class of all mappings is slow to ask.
     if isinstance(reported, dict | Mapping):
         return dict(reported)
-    counts = vars(reported) if isinstance(reported, BaseModel) else {}
+    counts = _fields(reported) if isinstance(reported, BaseModel) else {}
     return {
-        name: vars(value) if isinstance(value, BaseModel) else value
+        name: _fields(value) if isinstance(value, BaseModel) else value
         for name, value in counts.items()
     }
+
+
+def _fields(model: BaseModel) -> dict[str, Any]:
+    # What a client's class does not know is there, too: a cost, for one.
+    return {**vars(model), **(model.model_extra or {})}
 
 
 def _blocks(response: Any) -> list[Any]:
