@@ -192,3 +192,59 @@ def test_markdown_is_safe(cli: Any, arms: Any) -> None:
     assert "<i>" not in result.stdout and "\x1b" not in result.stdout
     rows = [line for line in result.stdout.splitlines() if line.startswith("| latency")]
     assert rows[0].replace("\\|", "").count("|") == 10
+
+
+def test_medians_are_compared_by_units(cli: Any, arms: Any) -> None:
+    """
+    Half of 40 calls last 1 s and half 3 s, in the treatment half of it: medians 1 and 0.5.
+
+    The ranks 14 and 27 are 1 and 3: a standard error of 2 / (2 * 1.96), times the root of
+    40 / 39, the jackknife's variance of a share over that of independent calls. The difference
+    is -0.5 with standard error 0.578 on 57.35 degrees of freedom: half a width of 1.157; for
+    all looks 3.035 errors, 1.753.
+    """
+    arms("control", 40, base=1000)
+    arms("treatment", 40, base=500)
+    result = cli("compare", "exp", "--plan-units", "80", "--metric", "latency:p50")
+    (row,) = (line.split() for line in result.stdout.splitlines() if line.startswith("latency:"))
+    assert row[:7] == ["latency:p50", "1.0s", "0.50s", "-0.5s", "[-2.3,", "+1.3]", "[-1.7,"]
+    assert "undecided" in row
+    assert "quantiles: order statistics" in result.stdout
+    assert "quantiles" not in cli("compare", "exp", "--metric", "latency").stdout
+    assert result.exit_code == 3
+
+
+def test_quantiles_decide_and_are_refused_where_calls_are_too_few(cli: Any, arms: Any) -> None:
+    """By feature as well; of a p99 the least number of calls is told."""
+    arms("control", 60, base=1000, feature="chat")
+    arms("treatment", 60, base=100, feature="chat")
+    asked = ["--primary", "latency:p50", "--plan-units", "120", "--metric", "latency:p99"]
+    result = cli("compare", "exp", *asked, "--by", "feature", "--format", "json")
+    found = json.loads(result.stdout)
+    median, highest = found["metrics"]
+    assert (median["metric"]["name"], median["role"]) == ("latency:p50", "primary")
+    assert median["arms"]["control"]["estimate"] == 1_000_000
+    assert highest["contrasts"]["treatment"] == {
+        "not_estimable": "control 'control': 60 calls are too few for p99: it takes 381"
+    }
+    assert found["skipped"][0]["reason"].endswith("it takes 381")
+    assert found["method"].startswith(METHOD + "; quantiles: ")
+
+
+@pytest.mark.parametrize("word", ["errors:p50", "latency:p100", "latency:p0", "latency:pX"])
+def test_quantiles_that_are_none(cli: Any, arms: Any, word: str) -> None:
+    """Errors have none, and a percentage lies between 0 and 100."""
+    arms("control", 2, base=10)
+    arms("treatment", 2, base=10)
+    result = cli("compare", "exp", "--metric", word)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "has no quantiles: cost, latency" in result.stderr or "no metric" in result.stderr
+
+
+def test_ab_has_no_quantiles(cli: Any, arms: Any) -> None:
+    """What is made from sums per unit refuses what has none."""
+    arms("control", 2, base=10)
+    arms("treatment", 2, base=10)
+    result = cli("ab", "check", "exp", "--metric", "latency:p50")
+    assert result.exit_code == 2
+    assert "only `modeltrail compare` has it" in result.stderr

@@ -178,3 +178,45 @@ def test_no_calls(store: Store) -> None:
     found = store.trial("e", ALL)
     assert (found.units, found.unassigned, found.unit_type) == ([], 0, None)
     assert store.trial_outcomes("e") == []
+
+
+def test_values_of_single_calls(store: Store) -> None:
+    """Those of assigned calls that have one, unit by unit; not in shadow, not of others."""
+    put(
+        store,
+        record(0, latency_us=5, input_tokens=3, output_tokens=4, feature="b"),
+        record(1, latency_us=7, feature="a", status="error", cost_nanousd=2),
+        record(2, latency_us=None),
+        record(3, latency_us=99, shadow=True),
+        record(4, latency_us=99, experiment="other"),
+        record(5, latency_us=1, variant="B", unit_ref="u2", time_to_first_chunk_us=8),
+        record(6, latency_us=99, variant=None),
+        record(7, latency_us=99, unit_ref=None),
+    )
+
+    def told(name: str) -> list[tuple[str, str, list[int]]]:
+        found = store.trial_values("e", name)
+        return [(each.variant, each.unit, sorted(each.values)) for each in found]
+
+    assert told("latency") == [("A", "u1", [5, 7]), ("B", "u2", [1])]
+    assert told("tokens") == [("A", "u1", [7])]
+    assert told("cost") == [("A", "u1", [2])]
+    assert told("time_to_first_chunk") == [("B", "u2", [8])]
+
+
+def test_values_feature_by_feature(store: Store) -> None:
+    """A unit is listed once for each; calls without a feature are a group of their own."""
+    features = ["b", "a", None]
+    put(store, *(record(n, latency_us=n, feature=each) for n, each in enumerate(features)))
+    found = store.trial_values("e", "latency", by_feature=True)
+    assert [(each.feature, list(each.values)) for each in found] == [
+        (None, [2]),
+        ("a", [1]),
+        ("b", [0]),
+    ]
+
+
+def test_values_that_calls_do_not_have(store: Store) -> None:
+    """They are named."""
+    with pytest.raises(ConfigurationError, match="no value 'beauty': latency, time_to_first"):
+        store.trial_values("e", "beauty")

@@ -22,7 +22,8 @@ def compare(
         typer.Option(
             metavar="cost|cost_per_ok|latency|tokens|errors|outcome:NAME",
             help="What to compare, repeatable; by default all. cost:cap=0.25 counts dearer calls "
-            "as 0.25 dollars, latency:cap=30e6 longer ones as 30 seconds.",
+            "as 0.25 dollars, latency:cap=30e6 longer ones as 30 seconds. latency:p95 is a "
+            "quantile of the calls: of latency, time_to_first_chunk, cost or tokens.",
         ),
     ] = None,
     by: Annotated[

@@ -21,7 +21,7 @@ from modeltrail.cli.comparison_words import (
     skipped_lines,
 )
 from modeltrail.cli.output import write_document, write_lines, write_table
-from modeltrail.experiment.results import METHOD, Comparison
+from modeltrail.experiment.results import Comparison
 from modeltrail.render.layout import Column
 from modeltrail.render.text import clean
 
@@ -48,7 +48,7 @@ def _write_text(found: Comparison) -> None:
             write_table(columns, rows)
         notes = [*refusals(found), *skipped_lines(found), *naive_lines(found)]
         write_lines(["", *notes] if notes else [])
-    write_lines(["", f"method: {METHOD}", reading(found.plan)])
+    write_lines(["", f"method: {found.method}", reading(found.plan)])
 
 
 def _write_markdown(found: Comparison) -> None:
@@ -61,7 +61,7 @@ def _write_markdown(found: Comparison) -> None:
             _write_pipes(title or "Metrics", columns, rows)
         for line in [*refusals(found), *skipped_lines(found), *naive_lines(found)]:
             print(f"\n{_cell(line)}")
-    print(f"\nMethod: {METHOD}.\n\n{_cell(reading(found.plan))}")
+    print(f"\nMethod: {found.method}.\n\n{_cell(reading(found.plan))}")
 
 
 def _tables(found: Comparison) -> list[tuple[str, Sequence[Column], Sequence[Sequence[str]]]]:

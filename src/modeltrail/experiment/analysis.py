@@ -21,9 +21,10 @@ from modeltrail.experiment.plan import DEFAULT_PLAN_UNITS, Margin, Plan
 from modeltrail.experiment.planned import chosen_control, planned_weights
 from modeltrail.experiment.results import Comparison
 from modeltrail.experiment.segments import segments
-from modeltrail.experiment.unit_rows import are_shares, rows_of
+from modeltrail.experiment.unit_rows import are_shares, read_values, rows_of
 from modeltrail.stats.estimate import UnitSums
 from modeltrail.storage import Store
+from modeltrail.storage.observed import UnitValues
 from modeltrail.storage.trials import Measure, OutcomeSums, Trial, TrialUnit
 
 DEFAULT_ALPHA = 0.05
@@ -81,7 +82,8 @@ def analyse(store: Store, key: str, asked: Asked = Asked()) -> Comparison:
         known = ", ".join(store.experiments()) or "none"
         raise RecordNotFoundError(f"no call belongs to an experiment {key!r}; known: {known}")
     plan = _plan(asked, declared, trial)
-    rows = rows_of(named, trial.units, measures, outcomes)
+    values = read_values(store, key, named.values())
+    rows = rows_of(named, trial.units, measures, outcomes, values)
     if not chosen:
         # What nobody asked for and no call tells is no finding.
         named = {
@@ -163,7 +165,7 @@ def _plan(asked: Asked, declared: Sequence[Declared], trial: Trial) -> Plan:
 
 def _by_feature(
     store: Store, key: str, named: Mapping[Metric, Source], measures: Sequence[Measure]
-) -> dict[str, dict[str, list[UnitSums]]]:
+) -> dict[str, dict[str, Sequence[UnitSums]]]:
     units: defaultdict[str, list[TrialUnit]] = defaultdict(list)
     outcomes: defaultdict[str, list[OutcomeSums]] = defaultdict(list)
     for each in store.trial(key, measures, by_feature=True).units:
@@ -172,10 +174,25 @@ def _by_feature(
     for outcome in store.trial_outcomes(key, names, by_feature=True) if names else []:
         if outcome.feature is not None:
             outcomes[outcome.feature].append(outcome)
+    observed = read_values(store, key, named.values(), by_feature=True)
+    values = {name: _of_features(listed) for name, listed in observed.items()}
     return {
-        feature: rows_of(named, listed, measures, outcomes[feature])
+        feature: rows_of(
+            named,
+            listed,
+            measures,
+            outcomes[feature],
+            {name: found[feature] for name, found in values.items()},
+        )
         for feature, listed in units.items()
     }
+
+
+def _of_features(listed: Sequence[UnitValues]) -> defaultdict[str, list[UnitValues]]:
+    found: defaultdict[str, list[UnitValues]] = defaultdict(list)
+    for each in listed:
+        found[each.feature or NO_FEATURE].append(each)
+    return found
 
 
 def _in_segments(metrics: Sequence[Metric], asked: Asked, chosen: set[str]) -> list[Metric]:

@@ -144,14 +144,14 @@ def arm_names(plan: Plan, exposed: Sequence[Exposed]) -> list[str]:
     return list(dict.fromkeys([plan.control, *planned, *seen]))
 
 
-def by_arm(names: Sequence[str], rows: Sequence[UnitSums]) -> dict[str, Side]:
+def by_arm(metric: Metric, names: Sequence[str], rows: Sequence[UnitSums]) -> dict[str, Side]:
     """
     Estimate every arm.
     """
     listed: dict[str, list[UnitSums]] = {name: [] for name in names}
     for row in rows:
         listed.setdefault(row.variant, []).append(row)
-    return {name: side(name, listed[name]) for name in names}
+    return {name: side(name, listed[name], metric.p) for name in names}
 
 
 def _directed(metrics: Sequence[Metric], plan: Plan) -> list[Metric]:
@@ -193,7 +193,7 @@ def _checks(
 def _pairs(
     names: Sequence[str], metrics: Sequence[Metric], rows: Rows, plan: Plan
 ) -> tuple[list[Pair], dict[str, dict[str, Side]]]:
-    sides = {metric.name: by_arm(names, rows.get(metric.name, ())) for metric in metrics}
+    sides = {metric.name: by_arm(metric, names, rows.get(metric.name, ())) for metric in metrics}
     pairs = [
         pair(metric, sides[metric.name][plan.control], sides[metric.name][name], plan, len(names))
         for metric in metrics

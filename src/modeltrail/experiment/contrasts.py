@@ -20,6 +20,7 @@ from modeltrail.stats.estimate import (
     ratio_interval,
     relative_difference,
 )
+from modeltrail.stats.quantiles import UnitCalls, quantile_of_units
 from modeltrail.stats.sequential import LEAST_UNITS, always_valid, always_valid_p
 from modeltrail.stats.shares import share_difference
 
@@ -64,7 +65,7 @@ class Contrast:
         dof: Welch-Satterthwaite degrees of freedom of the difference.
         relative: Variant / control - 1.
         relative_interval: Interval of `relative` for one look, by log ratio.
-        design_effect: For shares: its variance over that of independent calls.
+        design_effect: For shares and quantiles: its variance over that of independent calls.
     """
 
     difference: float
@@ -86,18 +87,31 @@ class Contrast:
 class Side:
     """
     One arm's rows of one metric and what they amount to.
+
+    Attributes:
+        design_effect: For quantiles: their variance over that of independent calls.
     """
 
     name: str
     rows: Sequence[UnitSums]
     found: RatioEstimate | NotEstimable
+    design_effect: float | None = None
 
 
-def side(name: str, rows: Sequence[UnitSums]) -> Side:
+def side(name: str, rows: Sequence[UnitSums], p: float | None = None) -> Side:
     """
     Estimate one arm.
+
+    Args:
+        p: Which quantile of the calls, whose values are then in the rows; by default the
+            ratio of sums.
     """
-    return Side(name, rows, ratio(rows))
+    if p is None:
+        return Side(name, rows, ratio(rows))
+    found = quantile_of_units([row for row in rows if isinstance(row, UnitCalls)], p)
+    if isinstance(found, NotEstimable):
+        return Side(name, rows, found)
+    return Side(name, rows, found.arm, found.design_effect)
 
 
 def arm_estimate(arm: Side, *, alpha: float) -> ArmEstimate | NotEstimable:
@@ -154,7 +168,9 @@ def contrast(
         dof=found.dof,
         relative=relative,
         relative_interval=relative_interval,
-        design_effect=_design_effect(*raw, found) if is_share else None,
+        design_effect=_design_effect(*raw, found)
+        if is_share
+        else _of_quantiles(control, treatment, found),
     )
 
 
@@ -212,6 +228,15 @@ def _single_calls(rows: Sequence[UnitSums]) -> tuple[int, int] | None:
 def _design_effect(a: RatioEstimate, b: RatioEstimate, found: Difference) -> float | None:
     independent = math.fsum(arm.estimate * (1 - arm.estimate) / arm.count for arm in (a, b))
     return found.standard_error**2 / independent if independent > 0 else None
+
+
+def _of_quantiles(control: Side, treatment: Side, found: Difference) -> float | None:
+    independent = [
+        side.found.variance / side.design_effect
+        for side in (control, treatment)
+        if side.design_effect and isinstance(side.found, RatioEstimate)
+    ]
+    return found.standard_error**2 / math.fsum(independent) if len(independent) == 2 else None
 
 
 def _relative(

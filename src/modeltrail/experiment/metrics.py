@@ -13,16 +13,17 @@ from modeltrail.storage.trials import CAPPED, Measure
 UnitOfMeasure = Literal["usd", "us", "share", "score", "tokens"]
 OUTCOME = "outcome:"
 _CAP = ":cap="
+_QUANTILE = ":p"
 _USD_PER_NANOUSD = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
     """
-    What is compared: a sum over calls divided by their number.
+    What is compared: a sum over calls divided by their number, or a quantile of calls.
 
     Attributes:
-        name: Key of the metric, such as `cost` or `outcome:resolved`.
+        name: Key of the metric, such as `cost`, `latency:p95` or `outcome:resolved`.
         unit_of_measure: Unit of the ratio, and of margins and caps: dollars,
             microseconds, a share from 0 to 1, a score, or tokens.
         better: Which direction is good; None where neither is.
@@ -34,20 +35,30 @@ class Metric:
     better: Literal["lower", "higher"] | None = None
     description: str = ""
 
+    @property
+    def p(self) -> float | None:
+        """
+        Which quantile it is, between 0 and 1; None if it is none. It is in the name.
+        """
+        name, _, number = self.name.rpartition(_QUANTILE)
+        return _probability(number) if name in QUANTILE_METRICS else None
+
 
 class Source(NamedTuple):
     """
     From where the sums of a metric come.
 
     Attributes:
-        measure: What of the calls to sum up; None for an outcome.
-        outcome: Name of the outcome; None for a measure of calls.
-        scale: What makes a total one in the metric's unit of measure.
+        measure: What of the calls to sum up; None for anything else.
+        outcome: Name of the outcome; None for anything else.
+        scale: What makes a total, or a value, one in the metric's unit of measure.
+        observed: Which value of each call; None if sums are enough.
     """
 
     measure: Measure | None
     outcome: str | None
     scale: float = 1.0
+    observed: str | None = None
 
 
 CALL_METRICS: Mapping[str, Metric] = {
@@ -59,6 +70,13 @@ CALL_METRICS: Mapping[str, Metric] = {
         Metric("latency", "us", "lower", "Time from the start of a call to its end."),
         Metric("tokens", "tokens", None, "Input and output tokens of a call."),
     )
+}
+# Of which there are quantiles.
+QUANTILE_METRICS: Mapping[str, Metric] = {
+    **{name: CALL_METRICS[name] for name in ("cost", "latency", "tokens")},
+    "time_to_first_chunk": Metric(
+        "time_to_first_chunk", "us", "lower", "Time from the start of a call to its first chunk."
+    ),
 }
 # What they are called elsewhere, in the record or in earlier versions.
 ALIASES: Mapping[str, str] = {
@@ -75,7 +93,8 @@ def metric_named(word: str, outcomes: Mapping[str, bool]) -> tuple[Metric, Sourc
     Return the metric that a word means, and where its sums come from.
 
     Args:
-        word: `cost`, `cost:cap=0.25`, `errors`, `outcome:NAME`, or the name of an outcome.
+        word: `cost`, `cost:cap=0.25`, `errors`, `latency:p95`, `outcome:NAME`, or the name
+            of an outcome.
         outcomes: The outcomes that there are; True where all values are 0 or 1.
 
     Raises:
@@ -90,6 +109,10 @@ def metric_named(word: str, outcomes: Mapping[str, bool]) -> tuple[Metric, Sourc
     name = ALIASES.get(name, name)
     if found and name in CALL_METRICS:
         return _of_calls(CALL_METRICS[name], _number(word, cap))
+    name, found, percent = plain.rpartition(_QUANTILE)
+    name = ALIASES.get(name, name)
+    if found and (p := _probability(percent)) is not None:
+        return _of_quantiles(name, p)
     known = [*CALL_METRICS, *(f"{OUTCOME}{each}" for each in sorted(outcomes))]
     raise ConfigurationError(f"no metric is named {word!r}; choose from {', '.join(known)}")
 
@@ -98,7 +121,10 @@ def may_be_outcome(word: str) -> bool:
     """
     Tell whether the outcomes must be known to say what a word means.
     """
-    return ALIASES.get(word, word) not in CALL_METRICS
+    name, _, percent = word.rpartition(_QUANTILE)
+    return ALIASES.get(word, word) not in CALL_METRICS and (
+        name not in QUANTILE_METRICS or _probability(percent) is None
+    )
 
 
 def default_words(outcomes: Sequence[str]) -> list[str]:
@@ -120,6 +146,32 @@ def _of_calls(metric: Metric, cap: float | None) -> tuple[Metric, Source]:
         description=f"{metric.description} Larger values count as {cap:g}.",
     )
     return capped, Source(Measure(metric.name, round(cap / scale)), None, scale)
+
+
+def _of_quantiles(name: str, p: float) -> tuple[Metric, Source]:
+    if name not in QUANTILE_METRICS:
+        known = ", ".join(QUANTILE_METRICS)
+        raise ConfigurationError(f"{name!r} has no quantiles: {known} have")
+    metric = QUANTILE_METRICS[name]
+    scale = _USD_PER_NANOUSD if metric.unit_of_measure == "usd" else 1.0
+    shown = f"{100 * p:g}"
+    quantile = replace(
+        metric,
+        name=f"{name}{_QUANTILE}{shown}",
+        description=f"{metric.description} What {shown}% of the calls do not exceed.",
+    )
+    return quantile, Source(None, None, scale, name)
+
+
+def _probability(percent: str) -> float | None:
+    """
+    Return what `95` or `99.9` means; None if it is no percentage between 0 and 100.
+    """
+    try:
+        number = float(percent) / 100
+    except ValueError:
+        return None
+    return number if 0 < number < 1 else None
 
 
 def _of_outcomes(name: str, outcomes: Mapping[str, bool]) -> tuple[Metric, Source]:

@@ -18,6 +18,10 @@ METHOD = (
     "at every look; beside it t on Welch-Satterthwaite degrees of freedom of effective units, or "
     "Newcombe for shares of single calls, for one look; Holm over what decides"
 )
+QUANTILES = (
+    "; quantiles: order statistics, their spread between calls (Woodruff) times the jackknife's "
+    "design effect of the share of calls below them"
+)
 Verdict = Literal["better", "worse", "not_worse", "undecided", "invalid"]
 # primary: decides alone; joint: decides with the others, since none was named; secondary: is shown.
 Role = Literal["primary", "joint", "secondary"]
@@ -159,6 +163,14 @@ class Comparison:
             return "invalid"
         return "undecided" if not verdicts or "undecided" in verdicts else "decided"
 
+    @property
+    def method(self) -> str:
+        """
+        How the figures were made.
+        """
+        has_quantiles = any(each.metric.p is not None for each in self.metrics)
+        return METHOD + (QUANTILES if has_quantiles else "")
+
     def to_dict(self) -> dict[str, Any]:
         """
         Give the comparison as plain data that JSON can carry.
@@ -168,7 +180,7 @@ class Comparison:
             estimated is `{"not_estimable": reason}`.
         """
         content = {each.name: _plain(getattr(self, each.name)) for each in fields(self)}
-        return {"schema": SCHEMA, "method": METHOD, "verdict": self.verdict, **content}
+        return {"schema": SCHEMA, "method": self.method, "verdict": self.verdict, **content}
 
 
 def _all_fail(checks: tuple[Check, ...]) -> bool:

@@ -58,7 +58,7 @@ def _tested(
     tested: list[_Found] = []
     refused: list[Skipped] = []
     for feature, listed in sorted((evidence.by_feature or {}).items()):
-        sides = by_arm(names, without(listed, crossed).get(metric.name, ()))
+        sides = by_arm(metric, names, without(listed, crossed).get(metric.name, ()))
         for name in names[1:]:
             found = pair(metric, sides[plan.control], sides[name], plan, len(names)).contrast
             reason = _refusal(found)

@@ -2,18 +2,22 @@
 From what the store sums up per unit to the rows of a metric.
 """
 
+from array import array
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from modeltrail.errors import ConfigurationError
 from modeltrail.experiment.metrics import Metric, Source, may_be_outcome, metric_named
 from modeltrail.stats.estimate import UnitSums
+from modeltrail.stats.quantiles import UnitCalls, calls_of
 from modeltrail.storage import Store
+from modeltrail.storage.observed import UnitValues
 from modeltrail.storage.trials import Measure, OutcomeSums, TrialUnit
 
 MICROS = 1_000_000
 
 
-def read_metric(store: Store, key: str, word: str) -> tuple[Metric, list[UnitSums]]:
+def read_metric(store: Store, key: str, word: str) -> tuple[Metric, Sequence[UnitSums]]:
     """
     Read the sums of one metric of an experiment, per variant and unit.
 
@@ -22,13 +26,27 @@ def read_metric(store: Store, key: str, word: str) -> tuple[Metric, list[UnitSum
         word: Means the metric, see `metric_named`.
 
     Raises:
-        ConfigurationError: It means none.
+        ConfigurationError: It means none, or a quantile, which has no sums.
     """
     outcomes = store.trial_outcomes(key) if may_be_outcome(word) else []
     metric, source = metric_named(word, are_shares(outcomes))
+    if metric.p is not None:
+        raise ConfigurationError(
+            f"{word!r} is a quantile, which units have no sums of: only `modeltrail compare` has it"
+        )
     measures = [source.measure] if source.measure else []
     units = store.trial(key, measures).units if measures else []
-    return metric, rows_of({metric: source}, units, measures, outcomes)[metric.name]
+    return metric, rows_of({metric: source}, units, measures, outcomes, {})[metric.name]
+
+
+def read_values(
+    store: Store, key: str, sources: Iterable[Source], *, by_feature: bool = False
+) -> dict[str, list[UnitValues]]:
+    """
+    Read the values of single calls that some metrics are made of, by their name.
+    """
+    names = dict.fromkeys(source.observed for source in sources if source.observed)
+    return {name: store.trial_values(key, name, by_feature=by_feature) for name in names}
 
 
 def are_shares(outcomes: Sequence[OutcomeSums]) -> dict[str, bool]:
@@ -46,20 +64,33 @@ def rows_of(
     units: Sequence[TrialUnit],
     measures: Sequence[Measure],
     outcomes: Sequence[OutcomeSums],
-) -> dict[str, list[UnitSums]]:
+    values: Mapping[str, Sequence[UnitValues]],
+) -> dict[str, Sequence[UnitSums]]:
     """
     Return the rows of each metric, by its name.
 
     Args:
         measures: Those that the sums of `units` are of, in their order.
+        values: Of single calls, by name.
     """
     places = {measure: place for place, measure in enumerate(measures)}
-    return {
-        metric.name: _outcome_rows(source, outcomes)
-        if source.measure is None
-        else _call_rows(source, units, places[source.measure])
-        for metric, source in named.items()
-    }
+
+    def rows(source: Source) -> Sequence[UnitSums]:
+        if source.measure is not None:
+            return _call_rows(source, units, places[source.measure])
+        if source.observed is not None:
+            return _value_rows(source, values.get(source.observed, ()))
+        return _outcome_rows(source, outcomes)
+
+    return {metric.name: rows(source) for metric, source in named.items()}
+
+
+def _value_rows(source: Source, units: Sequence[UnitValues]) -> list[UnitCalls]:
+    return [calls_of(each.variant, each.unit, _scaled(source, each.values)) for each in units]
+
+
+def _scaled(source: Source, values: Sequence[int]) -> "array[float]":
+    return array("d", (value * source.scale for value in values))
 
 
 def _call_rows(source: Source, units: Sequence[TrialUnit], place: int) -> list[UnitSums]:

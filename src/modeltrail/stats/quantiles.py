@@ -17,11 +17,17 @@ section 4.2), by what the units do to the share of calls at or below q_p:
 
 The quantile is the order statistic of rank ceil(n p): a value that was observed.
 What is needed of a log are three of its values and two numbers per unit, so that SQL
-can give them; `quantile` is for values at hand.
+can give them; `quantile` and `quantile_of_units` are for values at hand.
+
+A sample quantile is q_p + (p - F_n(q_p)) / f(q_p) and a rest that vanishes almost surely
+faster than the root of n (Bahadur, Ann. Math. Statist. 37 (1966) 577; Kiefer, ibid. 38
+(1967) 1323): a mean of one number per unit in the end. So the asymptotic confidence
+sequence of `modeltrail.stats.sequential` holds for it as for any such estimate, and its
+differences may be looked at every day.
 """
 
 import math
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -50,6 +56,19 @@ class UnitValue(NamedTuple):
 
     unit: str
     value: float
+
+
+@dataclass(frozen=True, slots=True)
+class UnitCalls(UnitSums):
+    """
+    One randomised unit in one arm, and each of its calls.
+
+    Attributes:
+        values: One per call, in any order, in the metric's unit of measure; `total` and
+            `count` are their number.
+    """
+
+    values: Sequence[float]
 
 
 class Ranks(NamedTuple):
@@ -117,18 +136,43 @@ def quantile(values: Iterable[UnitValue], p: float) -> QuantileEstimate | NotEst
     Returns:
         The quantile; or why there is none.
     """
-    listed = list(values)
-    chosen = ranks(len(listed), p)
+    units: defaultdict[str, list[float]] = defaultdict(list)
+    for each in values:
+        units[each.unit].append(each.value)
+    return quantile_of_units([calls_of("", unit, listed) for unit, listed in units.items()], p)
+
+
+def calls_of(variant: str, unit: str, values: Sequence[float]) -> UnitCalls:
+    """
+    Return a unit with the values of its calls.
+    """
+    return UnitCalls(variant, unit, len(values), len(values), values)
+
+
+def quantile_of_units(units: Sequence[UnitCalls], p: float) -> QuantileEstimate | NotEstimable:
+    """
+    Estimate one arm's quantile with its variance between units.
+
+    Args:
+        units: The arm's units, each once.
+        p: Between 0 and 1.
+
+    Returns:
+        The quantile; or why there is none.
+    """
+    in_order = [value for unit in units for value in unit.values]
+    chosen = ranks(len(in_order), p)
     if isinstance(chosen, NotEstimable):
         return chosen
-    if not all(math.isfinite(each.value) for each in listed):
+    if not all(map(math.isfinite, in_order)):
         return NotEstimable("a value is not a finite number")
-    in_order = sorted(each.value for each in listed)
+    in_order.sort()
     lower, middle, upper = (in_order[rank - 1] for rank in chosen)
-    calls = Counter(each.unit for each in listed)
-    below = Counter(each.unit for each in listed if each.value <= middle)
-    units = [UnitSums("", unit, below[unit], count) for unit, count in calls.items()]
-    return quantile_from(middle, upper - lower, units, p)
+    below = [
+        UnitSums(unit.variant, unit.unit, sum(value <= middle for value in unit.values), unit.count)
+        for unit in units
+    ]
+    return quantile_from(middle, upper - lower, below, p)
 
 
 def quantile_from(

@@ -20,6 +20,7 @@ from modeltrail.storage.engine import WRITES, make_engine, parse_url
 from modeltrail.storage.inserts import ROW_FAULTS, inserter_for
 from modeltrail.storage.metered import Metered
 from modeltrail.storage.migrations.postgres import create_partitions, months_ahead
+from modeltrail.storage.observed import ObservedQueries
 from modeltrail.storage.quarantine import identity, is_corrupt, move_aside, quarantined
 from modeltrail.storage.rows import Batch, Row
 from modeltrail.storage.series import SeriesQueries
@@ -40,7 +41,7 @@ class Migrated(NamedTuple):
     partitions: list[str]
 
 
-class Store(SeriesQueries, Trials, ArrivalQueries, AnswerQueries, Metered):
+class Store(SeriesQueries, Trials, ObservedQueries, ArrivalQueries, AnswerQueries, Metered):
     """
     A trail's database, open for reading and appending.
 

@@ -245,6 +245,19 @@ def _trial_query(
     )
 
 
+def assigned(calls: FromClause, experiment: str) -> list[ColumnElement[bool]]:
+    """
+    Return what an experiment's calls must fulfil to count.
+    """
+    c = calls.c
+    return [
+        c.experiment == experiment,
+        c.variant.is_not(None),
+        c.unit_ref.is_not(None),
+        _not_in_shadow(calls),
+    ]
+
+
 def _not_in_shadow(calls: FromClause) -> ColumnElement[bool]:
     return or_(calls.c.shadow.is_(None), calls.c.shadow.is_(False))
 
@@ -281,12 +294,7 @@ def _outcome_query(
     with_feature = by_feature and link == "call_id"
     owners = (
         select(joined.label("link"), c.variant, c.unit_ref, *([c.feature] if with_feature else []))
-        .where(
-            c.experiment == experiment,
-            c.variant.is_not(None),
-            c.unit_ref.is_not(None),
-            _not_in_shadow(calls),
-        )
+        .where(*assigned(calls, experiment))
         .distinct()
         .subquery("owners")
     )
