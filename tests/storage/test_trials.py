@@ -11,7 +11,7 @@ from modeltrail.ids import uuid7
 from modeltrail.record import CallRecord
 from modeltrail.storage import Store
 from modeltrail.storage.rows import Batch, call_row
-from modeltrail.storage.trials import Measure, OutcomeSums, TrialUnit
+from modeltrail.storage.trials import InPhase, Measure, OutcomeSums, TrialUnit
 
 START = 1_790_000_000_000_000
 ALL = [Measure(name) for name in ("cost", "cost_per_ok", "latency", "tokens", "errors")]
@@ -220,3 +220,24 @@ def test_values_that_calls_do_not_have(store: Store) -> None:
     """They are named."""
     with pytest.raises(ConfigurationError, match="no value 'beauty': latency, time_to_first"):
         store.trial_values("e", "beauty")
+
+
+def test_phases_are_read_apart(store: Store) -> None:
+    """Sums, outcomes and values of one phase, or of the calls that have none."""
+    put(
+        store,
+        record(0, phase="p1", latency_us=5),
+        record(1, phase="p2", latency_us=7),
+        record(2, latency_us=9),
+        record(3, phase="p3", latency_us=9, variant=None),
+        outcome=[outcome(0, 3, unit_ref="u1")],
+    )
+    assert store.trial_phases("e") == [None, "p1", "p2"]
+    for phase, latency_us in (("p1", 5), ("p2", 7), (None, 9)):
+        only = InPhase(phase)
+        (unit,) = store.trial("e", [Measure("latency")], phase=only).units
+        assert (unit.sums, unit.calls) == (((latency_us, 1),), 1)
+        (values,) = store.trial_values("e", "latency", phase=only)
+        assert list(values.values) == [latency_us]
+        assert len(store.trial_outcomes("e", phase=only)) == 1
+    assert store.trial_outcomes("e", phase=InPhase("p4")) == []

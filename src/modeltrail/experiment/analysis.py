@@ -17,11 +17,13 @@ from modeltrail.experiment.metrics import (
     may_be_outcome,
     metric_named,
 )
+from modeltrail.experiment.phases import check_phases, phase_weights
 from modeltrail.experiment.plan import DEFAULT_PLAN_UNITS, Margin, Plan
 from modeltrail.experiment.planned import chosen_control, planned_weights
+from modeltrail.experiment.reading import Log, read_log
 from modeltrail.experiment.results import Comparison
 from modeltrail.experiment.segments import segments
-from modeltrail.experiment.unit_rows import are_shares, read_values, rows_of
+from modeltrail.experiment.unit_rows import are_shares, rows_of
 from modeltrail.stats.estimate import UnitSums
 from modeltrail.storage import Store
 from modeltrail.storage.observed import UnitValues
@@ -77,13 +79,15 @@ def analyse(store: Store, key: str, asked: Asked = Asked()) -> Comparison:
     asked = _resolved(asked, are_shares(outcomes))
     named = dict(metric_named(word, are_shares(outcomes)) for word in asked.metrics)
     measures = list(dict.fromkeys(each.measure for each in named.values() if each.measure))
-    trial = store.trial(key, measures)
+    weights = {} if asked.weights else phase_weights(store, key, declared)
+    trial, log = read_log(store, key, measures, weights)
     if not trial.units and not trial.unassigned:
         known = ", ".join(store.experiments()) or "none"
         raise RecordNotFoundError(f"no call belongs to an experiment {key!r}; known: {known}")
-    plan = _plan(asked, declared, trial)
-    values = read_values(store, key, named.values())
-    rows = rows_of(named, trial.units, measures, outcomes, values)
+    plan = _plan(asked, declared, trial, phased=log.phases is not None)
+    if log.phases and outcomes:
+        outcomes = log.outcomes()
+    rows = rows_of(named, trial.units, measures, outcomes, log.values(named.values()))
     if not chosen:
         # What nobody asked for and no call tells is no finding.
         named = {
@@ -91,14 +95,17 @@ def analyse(store: Store, key: str, asked: Asked = Asked()) -> Comparison:
             for metric, source in named.items()
             if rows[metric.name] or metric.name in plan.deciding
         }
+    exposed = [
+        Exposed(each.variant, each.unit, each.calls, each.unpriced, each.first_feature)
+        for each in trial.units
+    ]
+    noted = [check_phases(log.phases, exposed)] if log.phases else []
     evidence = Evidence(
         rows={metric.name: rows[metric.name] for metric in named},
-        exposed=[
-            Exposed(each.variant, each.unit, each.calls, each.unpriced, each.first_feature)
-            for each in trial.units
-        ],
-        by_feature=_by_feature(store, key, named, measures) if asked.by_feature else None,
-        notes=(_check_plan(asked, declared, trial), _check_assigned(trial)),
+        exposed=exposed,
+        by_feature=_by_feature(log, named, measures) if asked.by_feature else None,
+        phases=log.phases,
+        notes=(*noted, _check_plan(asked, declared, trial), _check_assigned(trial)),
     )
     found = compare(key, list(named), evidence, plan)
     listed, skipped = segments(_in_segments(list(named), asked, chosen), evidence, plan)
@@ -146,11 +153,15 @@ def _resolved(asked: Asked, outcomes: Mapping[str, bool]) -> Asked:
     )
 
 
-def _plan(asked: Asked, declared: Sequence[Declared], trial: Trial) -> Plan:
+def _plan(asked: Asked, declared: Sequence[Declared], trial: Trial, *, phased: bool) -> Plan:
     arms = sorted({each.variant for each in trial.units})
     control = chosen_control(arms, asked.control)
     weights = asked.weights
-    if weights is None:
+    if weights is None and phased:
+        # What is planned now; sample ratios are judged phase by phase.
+        last = dict(declared[-1].declaration.arms)
+        weights = last if last.get(control) else None
+    elif weights is None:
         weights = planned_weights(declared, trial.units)
     return Plan(
         control=control,
@@ -164,17 +175,17 @@ def _plan(asked: Asked, declared: Sequence[Declared], trial: Trial) -> Plan:
 
 
 def _by_feature(
-    store: Store, key: str, named: Mapping[Metric, Source], measures: Sequence[Measure]
+    log: Log, named: Mapping[Metric, Source], measures: Sequence[Measure]
 ) -> dict[str, dict[str, Sequence[UnitSums]]]:
     units: defaultdict[str, list[TrialUnit]] = defaultdict(list)
     outcomes: defaultdict[str, list[OutcomeSums]] = defaultdict(list)
-    for each in store.trial(key, measures, by_feature=True).units:
+    for each in log.units(measures):
         units[each.feature or NO_FEATURE].append(each)
     names = [source.outcome for source in named.values() if source.outcome]
-    for outcome in store.trial_outcomes(key, names, by_feature=True) if names else []:
+    for outcome in log.outcomes(names, by_feature=True) if names else []:
         if outcome.feature is not None:
             outcomes[outcome.feature].append(outcome)
-    observed = read_values(store, key, named.values(), by_feature=True)
+    observed = log.values(named.values(), by_feature=True)
     values = {name: _of_features(listed) for name, listed in observed.items()}
     return {
         feature: rows_of(

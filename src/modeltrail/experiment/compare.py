@@ -38,6 +38,7 @@ from modeltrail.experiment.contrasts import (
     side,
 )
 from modeltrail.experiment.metrics import DERIVED, Metric
+from modeltrail.experiment.phases import Phases, per_phase
 from modeltrail.experiment.plan import Plan
 from modeltrail.experiment.results import (
     Comparison,
@@ -46,7 +47,8 @@ from modeltrail.experiment.results import (
     MetricComparison,
     Role,
 )
-from modeltrail.stats.estimate import NotEstimable, UnitSums
+from modeltrail.experiment.strata import Sides, sides_of
+from modeltrail.stats.estimate import NotEstimable
 from modeltrail.stats.shares import holm
 
 
@@ -59,12 +61,14 @@ class Evidence:
         rows: Rows per metric name, one per variant and unit with a value.
         exposed: Every unit of every variant, also those without a value.
         by_feature: The same as `rows` for each feature, if that was asked for.
+        phases: Within which variants are compared; None if there is one only.
         notes: Further checks, made by who read the evidence.
     """
 
     rows: Rows
     exposed: Sequence[Exposed]
     by_feature: Mapping[str, Rows] | None = None
+    phases: Phases | None = None
     notes: tuple[Check, ...] = ()
 
 
@@ -107,7 +111,7 @@ def compare(
     rows = without(evidence.rows, crossed)
     names = arm_names(plan, exposed)
     checks = _checks(names, asked, evidence, exposed, rows, crossed, plan)
-    pairs, sides = _pairs(names, asked, rows, plan)
+    pairs, sides = _pairs(names, asked, rows, evidence.phases, plan)
     compared = _judged(asked, pairs, sides, checks, plan)
     guarded = _guarded(asked, pairs, checks, plan)
     return Comparison(
@@ -144,16 +148,6 @@ def arm_names(plan: Plan, exposed: Sequence[Exposed]) -> list[str]:
     return list(dict.fromkeys([plan.control, *planned, *seen]))
 
 
-def by_arm(metric: Metric, names: Sequence[str], rows: Sequence[UnitSums]) -> dict[str, Side]:
-    """
-    Estimate every arm.
-    """
-    listed: dict[str, list[UnitSums]] = {name: [] for name in names}
-    for row in rows:
-        listed.setdefault(row.variant, []).append(row)
-    return {name: side(name, listed[name], metric.p) for name in names}
-
-
 def _directed(metrics: Sequence[Metric], plan: Plan) -> list[Metric]:
     if not metrics:
         raise ConfigurationError("a comparison needs at least one metric")
@@ -178,29 +172,63 @@ def _checks(
     crossed: frozenset[str],
     plan: Plan,
 ) -> tuple[Check, ...]:
-    counts = Counter(each.variant for each in exposed)
     total = len({each.unit for each in evidence.exposed})
+    phases = evidence.phases
+
+    def ratio(phase: str | None, units: Sequence[Exposed]) -> Check:
+        counts = Counter(each.variant for each in units)
+        weights = phases.weights[phase] if phases and phase else plan.weights
+        return check_sample_ratio({name: counts[name] for name in names}, weights)
+
+    def missing(_: str | None, units: Sequence[Exposed]) -> Check:
+        return gaps.check_missing(names, units, rows if phases is None else only_of(units, rows))
+
+    def unpriced(_: str | None, units: Sequence[Exposed]) -> Check:
+        return gaps.check_unpriced(plan.control, names, units, metrics)
+
     return (
-        check_sample_ratio({name: counts[name] for name in names}, plan.weights),
+        per_phase(phases, exposed, ratio),
         check_crossover(crossed, total),
-        gaps.check_balance(exposed),
-        gaps.check_missing(names, exposed, rows),
-        gaps.check_unpriced(plan.control, names, exposed, metrics),
+        per_phase(phases, exposed, lambda _, units: gaps.check_balance(units)),
+        per_phase(phases, exposed, missing),
+        per_phase(phases, exposed, unpriced),
         check_heaviest_unit(names, rows),
     )
 
 
+def only_of(units: Sequence[Exposed], rows: Rows) -> Rows:
+    """
+    Keep the rows of some units.
+    """
+    known = {each.unit for each in units}
+    return {name: [row for row in listed if row.unit in known] for name, listed in rows.items()}
+
+
 def _pairs(
-    names: Sequence[str], metrics: Sequence[Metric], rows: Rows, plan: Plan
+    names: Sequence[str],
+    metrics: Sequence[Metric],
+    rows: Rows,
+    phases: Phases | None,
+    plan: Plan,
 ) -> tuple[list[Pair], dict[str, dict[str, Side]]]:
-    sides = {metric.name: by_arm(metric, names, rows.get(metric.name, ())) for metric in metrics}
-    pairs = [
-        pair(metric, sides[metric.name][plan.control], sides[metric.name][name], plan, len(names))
-        for metric in metrics
-        for name in names
-        if name != plan.control
-    ]
+    pairs: list[Pair] = []
+    sides: dict[str, dict[str, Side]] = {}
+    for metric in metrics:
+        found = sides_of(metric, names, rows.get(metric.name, ()), phases)
+        pairs += [pair(metric, *each, plan, len(names)) for each in found.values()]
+        sides[metric.name] = _arms(metric, names, rows, found)
     return pairs, sides
+
+
+def _arms(
+    metric: Metric, names: Sequence[str], rows: Rows, found: Mapping[str, Sides]
+) -> dict[str, Side]:
+    """
+    Return each arm, control as it is beside the first variant.
+    """
+    first = next(iter(found.values()), None)
+    alone = first.control if first else side(names[0], rows.get(metric.name, ()), metric.p)
+    return {names[0]: alone, **{name: each.treatment for name, each in found.items()}}
 
 
 def pair(metric: Metric, control: Side, treatment: Side, plan: Plan, arms: int) -> Pair:

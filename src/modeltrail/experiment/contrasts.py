@@ -90,12 +90,14 @@ class Side:
 
     Attributes:
         design_effect: For quantiles: their variance over that of independent calls.
+        strata: In how many strata it was estimated.
     """
 
     name: str
     rows: Sequence[UnitSums]
     found: RatioEstimate | NotEstimable
     design_effect: float | None = None
+    strata: int = 1
 
 
 def side(name: str, rows: Sequence[UnitSums], p: float | None = None) -> Side:
@@ -146,7 +148,7 @@ def contrast(
     if isinstance(treatment.found, NotEstimable):
         return NotEstimable(f"variant {treatment.name!r}: {treatment.found.reason}")
     raw = control.found, treatment.found
-    a, b = (_with_spread(each) for each in raw) if is_share else raw
+    a, b = (with_spread(each) for each in raw) if is_share else raw
     found = difference(a, b, alpha=alpha)
     if isinstance(found, NotEstimable):
         return found
@@ -169,7 +171,7 @@ def contrast(
         relative=relative,
         relative_interval=relative_interval,
         design_effect=_design_effect(*raw, found)
-        if is_share
+        if is_share and control.strata == 1
         else _of_quantiles(control, treatment, found),
     )
 
@@ -190,7 +192,7 @@ def _too_early(control: Side, treatment: Side) -> NotEstimable | None:
     )
 
 
-def _with_spread(arm: RatioEstimate) -> RatioEstimate:
+def with_spread(arm: RatioEstimate) -> RatioEstimate:
     """
     Give an arm of nothing but zeros, or ones, the spread that it may have.
 
@@ -208,7 +210,7 @@ def _with_spread(arm: RatioEstimate) -> RatioEstimate:
 def _fixed(
     control: Side, treatment: Side, found: Difference, is_share: bool, alpha: float
 ) -> tuple[Interval, float, FixedMethod]:
-    before, after = _single_calls(control.rows), _single_calls(treatment.rows)
+    before, after = _single_calls(control), _single_calls(treatment)
     if not is_share or before is None or after is None:
         return found.interval, found.p, "t"
     shares = share_difference(before, after, -NormalDist().inv_cdf(alpha / 2))
@@ -216,11 +218,12 @@ def _fixed(
     return shares.interval, shares.p, "newcombe"
 
 
-def _single_calls(rows: Sequence[UnitSums]) -> tuple[int, int] | None:
+def _single_calls(arm: Side) -> tuple[int, int] | None:
     """
-    Return how many of how many units succeeded, if each has one call.
+    Return how many of how many units succeeded, if each has one call and strata have none.
     """
-    if all(row.count == 1 and row.total in {0.0, 1.0} for row in rows):
+    rows = arm.rows
+    if arm.strata == 1 and all(row.count == 1 and row.total in {0.0, 1.0} for row in rows):
         return round(sum(row.total for row in rows)), len(rows)
     return None
 

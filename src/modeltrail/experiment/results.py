@@ -22,6 +22,7 @@ QUANTILES = (
     "; quantiles: order statistics, their spread between calls (Woodruff) times the jackknife's "
     "design effect of the share of calls below them"
 )
+PHASES = "; within phases, weighted by their units"
 Verdict = Literal["better", "worse", "not_worse", "undecided", "invalid"]
 # primary: decides alone; joint: decides with the others, since none was named; secondary: is shown.
 Role = Literal["primary", "joint", "secondary"]
@@ -169,7 +170,8 @@ class Comparison:
         How the figures were made.
         """
         has_quantiles = any(each.metric.p is not None for each in self.metrics)
-        return METHOD + (QUANTILES if has_quantiles else "")
+        has_phases = any(each.name == "phases" for each in self.checks)
+        return METHOD + (QUANTILES if has_quantiles else "") + (PHASES if has_phases else "")
 
     def to_dict(self) -> dict[str, Any]:
         """

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from modeltrail.experiment.checks import crossed_units
-from modeltrail.experiment.compare import Evidence, arm_names, by_arm, pair, without
+from modeltrail.experiment.compare import Evidence, arm_names, pair, without
 from modeltrail.experiment.contrasts import Contrast
 from modeltrail.experiment.metrics import Metric
 from modeltrail.experiment.plan import Plan
 from modeltrail.experiment.results import Segment, Skipped, Verdict
+from modeltrail.experiment.strata import sides_of
 from modeltrail.stats.estimate import Interval, NotEstimable
 from modeltrail.stats.shares import benjamini_hochberg
 
@@ -58,9 +59,9 @@ def _tested(
     tested: list[_Found] = []
     refused: list[Skipped] = []
     for feature, listed in sorted((evidence.by_feature or {}).items()):
-        sides = by_arm(metric, names, without(listed, crossed).get(metric.name, ()))
-        for name in names[1:]:
-            found = pair(metric, sides[plan.control], sides[name], plan, len(names)).contrast
+        rows = without(listed, crossed).get(metric.name, ())
+        for name, sides in sides_of(metric, names, rows, evidence.phases).items():
+            found = pair(metric, *sides, plan, len(names)).contrast
             reason = _refusal(found)
             if isinstance(found, NotEstimable) or reason is not None:
                 refused.append(Skipped(metric.name, name, feature, str(reason)))

@@ -4,7 +4,7 @@ From what the store sums up per unit to the rows of a metric.
 
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from modeltrail.errors import ConfigurationError
 from modeltrail.experiment.metrics import Metric, Source, may_be_outcome, metric_named
@@ -37,16 +37,6 @@ def read_metric(store: Store, key: str, word: str) -> tuple[Metric, Sequence[Uni
     measures = [source.measure] if source.measure else []
     units = store.trial(key, measures).units if measures else []
     return metric, rows_of({metric: source}, units, measures, outcomes, {})[metric.name]
-
-
-def read_values(
-    store: Store, key: str, sources: Iterable[Source], *, by_feature: bool = False
-) -> dict[str, list[UnitValues]]:
-    """
-    Read the values of single calls that some metrics are made of, by their name.
-    """
-    names = dict.fromkeys(source.observed for source in sources if source.observed)
-    return {name: store.trial_values(key, name, by_feature=by_feature) for name in names}
 
 
 def are_shares(outcomes: Sequence[OutcomeSums]) -> dict[str, bool]:

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from modeltrail.errors import ConfigurationError
 from modeltrail.storage.queries import PAGE, Queries, unreadable
-from modeltrail.storage.trials import assigned
+from modeltrail.storage.trials import InPhase, assigned
 
 # Of what each call has a value.
 OBSERVED: Mapping[str, Callable[[Any], ColumnElement[int]]] = {
@@ -44,7 +44,12 @@ class ObservedQueries(Queries):
     """
 
     def trial_values(
-        self, experiment: str, name: str, *, by_feature: bool = False
+        self,
+        experiment: str,
+        name: str,
+        *,
+        by_feature: bool = False,
+        phase: InPhase | None = None,
     ) -> list[UnitValues]:
         """
         Return a value of each call that has one, unit by unit: eight bytes for each in memory.
@@ -53,6 +58,7 @@ class ObservedQueries(Queries):
             experiment: Its key.
             name: One of `OBSERVED`.
             by_feature: Whether each unit's calls are listed feature by feature.
+            phase: Only the calls of this phase; by default all.
 
         Raises:
             ConfigurationError: Calls have no such value.
@@ -63,7 +69,7 @@ class ObservedQueries(Queries):
         value = OBSERVED[name](calls.c)
         keys = [calls.c.variant, calls.c.unit_ref, *([calls.c.feature] if by_feature else [])]
         found = self._listed(
-            select(*keys, value).where(*assigned(calls, experiment), value.is_not(None))
+            select(*keys, value).where(*assigned(calls, experiment, phase), value.is_not(None))
         )
         return [
             UnitValues(key[0], key[1], key[2] if by_feature else None, values)

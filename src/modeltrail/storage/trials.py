@@ -45,6 +45,17 @@ class Measure(NamedTuple):
     cap: int | None = None
 
 
+class InPhase(NamedTuple):
+    """
+    Restricts reads to the calls of one phase.
+
+    Attributes:
+        name: The phase that calls were recorded with; None means those without one.
+    """
+
+    name: str | None
+
+
 class TrialUnit(NamedTuple):
     """
     What one unit did in one variant, and in one feature if that was asked for.
@@ -139,7 +150,12 @@ class Trials(Queries):
     """
 
     def trial(
-        self, experiment: str, measures: Sequence[Measure], *, by_feature: bool = False
+        self,
+        experiment: str,
+        measures: Sequence[Measure],
+        *,
+        by_feature: bool = False,
+        phase: InPhase | None = None,
     ) -> Trial:
         """
         Return what the units of an experiment did.
@@ -148,6 +164,7 @@ class Trials(Queries):
             experiment: Its key.
             measures: What to sum up.
             by_feature: Whether each unit's calls are summed up feature by feature.
+            phase: Only the calls of this phase; by default all.
 
         Raises:
             ConfigurationError: A measure is unknown, or has a cap that it cannot have.
@@ -159,12 +176,17 @@ class Trials(Queries):
         if self._engine.dialect.name == "sqlite" and size.calls > self.last_seq() * _SCAN_SHARE:
             # Without its index: looking up so many rows one by one takes longer than reading all.
             of_it = func.coalesce(calls.c.experiment, "") == experiment
-        query = _trial_query(calls, of_it, columns, by_feature)
+        query = _trial_query(calls, of_it, columns, by_feature).where(*_in_phase(calls, phase))
         units = [_trial_unit(row, len(measures)) for row in self._rows(query)]
         return Trial(units, size.unassigned, size.unit_type)
 
     def trial_outcomes(
-        self, experiment: str, names: Sequence[str] | None = None, *, by_feature: bool = False
+        self,
+        experiment: str,
+        names: Sequence[str] | None = None,
+        *,
+        by_feature: bool = False,
+        phase: InPhase | None = None,
     ) -> list[OutcomeSums]:
         """
         Return the outcomes of an experiment, whether they are of calls, traces, sessions or units.
@@ -177,12 +199,22 @@ class Trials(Queries):
             experiment: Its key.
             names: Which outcomes; by default all.
             by_feature: Whether outcomes of calls are summed up feature by feature.
+            phase: Only outcomes of the calls of this phase; by default all.
         """
         found: list[OutcomeSums] = []
         for link in self._used_links():
-            query = _outcome_query(self._summable(), experiment, names, link, by_feature)
+            query = _outcome_query(self._summable(), experiment, names, link, by_feature, phase)
             found += [_outcome_sums(row) for row in self._rows(query)]
         return found
+
+    def trial_phases(self, experiment: str) -> list[str | None]:
+        """
+        Return the phases that assigned calls of an experiment were recorded with.
+        """
+        calls = self._summable()
+        query = select(calls.c.phase).where(*assigned(calls, experiment)).distinct()
+        found = [row["phase"] for row in self._rows(query)]
+        return sorted(found, key=lambda name: name or "")
 
     def _size(self, experiment: str) -> _Size:
         # Late facts change no assignment, and in SQLite an index has all of it.
@@ -245,7 +277,9 @@ def _trial_query(
     )
 
 
-def assigned(calls: FromClause, experiment: str) -> list[ColumnElement[bool]]:
+def assigned(
+    calls: FromClause, experiment: str, phase: InPhase | None = None
+) -> list[ColumnElement[bool]]:
     """
     Return what an experiment's calls must fulfil to count.
     """
@@ -255,7 +289,12 @@ def assigned(calls: FromClause, experiment: str) -> list[ColumnElement[bool]]:
         c.variant.is_not(None),
         c.unit_ref.is_not(None),
         _not_in_shadow(calls),
+        *_in_phase(calls, phase),
     ]
+
+
+def _in_phase(calls: FromClause, phase: InPhase | None) -> list[ColumnElement[bool]]:
+    return [] if phase is None else [calls.c.phase.is_not_distinct_from(phase.name)]
 
 
 def _not_in_shadow(calls: FromClause) -> ColumnElement[bool]:
@@ -288,13 +327,14 @@ def _outcome_query(
     names: Sequence[str] | None,
     link: str,
     by_feature: bool,
+    phase: InPhase | None,
 ) -> Select[Any]:
     c = calls.c
     joined = c.id if link == "call_id" else c[link]
     with_feature = by_feature and link == "call_id"
     owners = (
         select(joined.label("link"), c.variant, c.unit_ref, *([c.feature] if with_feature else []))
-        .where(*assigned(calls, experiment))
+        .where(*assigned(calls, experiment, phase))
         .distinct()
         .subquery("owners")
     )
