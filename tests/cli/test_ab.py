@@ -135,6 +135,31 @@ def test_check_finds_fault(cli: Any, logged: Any, monkeypatch: pytest.MonkeyPatc
     assert result.stdout.splitlines()[1].endswith("NO")
 
 
+def test_check_of_the_deciding_interval(cli: Any, logged: Any) -> None:
+    """At 20 looks, or as many as are asked for; without a choice JSON does not name it."""
+    logged(split(control=30, mini=30), HALF)
+    words = (
+        "ab",
+        "check",
+        "exp",
+        "--metric",
+        "latency",
+        "--repetitions",
+        "100",
+        "--format",
+        "json",
+    )
+    held = cli(*words, "--method", "always-valid")
+    found = json.loads(held.stdout)
+    assert (held.exit_code, found["method"], found["looks"]) == (0, "always-valid", 20)
+    assert found["rows"][0]["rate"] <= 0.05 and found["rows"][0]["kept"]
+    often = json.loads(cli(*words, "--looks", "10").stdout)
+    assert (often["method"], often["looks"]) == ("one-look", 10)
+    assert often["rows"][0]["alarms"] > found["rows"][0]["alarms"]
+    assert "looks" not in json.loads(cli(*words).stdout)
+    assert cli(*words, "--method", "always-valid", "--alpha", "0.6").exit_code == 2
+
+
 def test_check_cannot_tell(cli: Any, logged: Any) -> None:
     """A metric that no call reports, and one that does not vary."""
     logged(split(control=30, mini=30), HALF)

@@ -9,8 +9,8 @@ from random import Random
 import pytest
 
 from modeltrail.experiment import trust
-from modeltrail.experiment.trust import FalseAlarms, false_alarms
-from modeltrail.stats.estimate import NotEstimable, UnitSums
+from modeltrail.experiment.trust import FalseAlarms, Method, false_alarms
+from modeltrail.stats.estimate import Interval, NotEstimable, UnitSums
 
 
 def log(random: Random, n: int, effect: float = 0.0) -> list[UnitSums]:
@@ -131,3 +131,31 @@ def test_questions_that_make_no_sense(treated: float, alpha: float, repetitions:
     """They are errors."""
     with pytest.raises(ValueError, match="between 0 and 1|are the least"):
         false_alarms([], treated, alpha=alpha, repetitions=repetitions)
+
+
+def test_looking_often_is_what_breaks_the_promise() -> None:
+    """
+    Of 200 assignments of 80 units at 10 looks the interval for one look claims too much.
+
+    The always-valid one, at the same looks of the same assignments, does not: fewer alarms
+    than 5 % keep its promise.
+    """
+    units = log(Random(2), 80)
+    one = told(false_alarms(units, 0.5, repetitions=200, method=Method(looks=10)))
+    held = told(
+        false_alarms(units, 0.5, repetitions=200, method=Method(True, looks=10, plan_units=80))
+    )
+    assert one.rate > 0.1 and not one.kept
+    assert held.rate <= 0.05 and held.kept
+    assert held.alarms < one.alarms
+    assert replace(held, alarms=0, rate_interval=Interval(0.0, 0.01)).kept
+    assert not replace(held, rate_interval=Interval(0.06, 0.1)).kept
+
+
+def test_always_valid_looks_need_units() -> None:
+    """12 units give not ten to each arm: no repetition tells anything."""
+    found = false_alarms(log(Random(2), 12), 0.5, repetitions=100, method=Method(True, looks=3))
+    assert isinstance(found, NotEstimable)
+    assert "needs 10 units in each arm" in found.reason
+    with pytest.raises(ValueError, match="it takes a look"):
+        false_alarms(log(Random(2), 12), 0.5, method=Method(looks=0))

@@ -4,7 +4,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 SRM = "modeltrail.sample-ratio/1"
 CHECK = "modeltrail.false-alarms/1"
+# Of the always-valid interval, if nobody says how often it is looked at.
+DEFAULT_LOOKS = 20
 SRM_NAMES = ("variant", "units", "expected", "planned_share")
 SRM_COLUMNS = (
     Column("VARIANT", "label"),
@@ -187,20 +189,36 @@ def check(
         int, typer.Option(min=100, help="How often the units are assigned anew.")
     ] = 500,
     seed: Annotated[int, typer.Option(help="Another seed draws other assignments.")] = 0,
+    method: Annotated[
+        Literal["one-look", "always-valid"],
+        typer.Option(help="Which interval: always-valid is the one that decides in compare."),
+    ] = "one-look",
+    looks: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            show_default=False,
+            help="At how many numbers of units it is looked at; by default 1, or 20 for "
+            "always-valid. A difference at any of them is an alarm.",
+        ),
+    ] = None,
     format: options.FormatOption = "table",
 ) -> int:
     """
     Measure on this log how often a difference would be claimed where there is none.
 
-    Assigns the units anew by chance, many times, and counts the intervals (those for
-    one look) that exclude 0. Ends with 1 if the promised rate, alpha, is not in the
-    99% interval of the measured one; with 3 if intervals cannot be made.
+    Assigns the units anew by chance, many times, and counts the intervals that exclude
+    0. Ends with 1 if the promised rate, alpha, is not in the 99% interval of the
+    measured one (for always-valid, which promises at most alpha: if it is below it);
+    with 3 if intervals cannot be made.
     """
     from modeltrail.experiment.own_log import control_of, read_arms, read_units
-    from modeltrail.experiment.trust import false_alarms
+    from modeltrail.experiment.trust import Method, false_alarms
     from modeltrail.stats.estimate import NotEstimable
 
-    between("--alpha", alpha, 0, 1)
+    held = method == "always-valid"
+    between("--alpha", alpha, 0, 0.5 if held else 1)
+    times = looks or (DEFAULT_LOOKS if held else 1)
     with reading(context.obj) as store:
         arms = read_arms(store, experiment)
         against = control_of(arms, control)
@@ -216,6 +234,7 @@ def check(
                 alpha=alpha,
                 repetitions=repetitions,
                 seed=seed,
+                method=Method(held, times, arms.pair_units(against, variant)),
                 progress=advance,
             )
             if isinstance(measured, NotEstimable):
@@ -225,7 +244,9 @@ def check(
     if not found:
         tell(f"cannot tell: {against} is the only variant")
         return CANNOT_TELL
-    _write_alarms(experiment, metric, found, format)
+    # What was there before there was a choice has no name in JSON.
+    chosen = {"method": method, "looks": times} if held or times > 1 else {}
+    _write_alarms(experiment, metric, found, format, chosen)
     tell_crossed(arms)
     return OK if all(each.kept for each in found.values()) else FINDING
 
@@ -245,13 +266,17 @@ def _progress(total: int) -> Iterator[Callable[[int], None]]:
 
 
 def _write_alarms(
-    experiment: str, metric: str, found: "dict[str, FalseAlarms]", format: str
+    experiment: str,
+    metric: str,
+    found: "dict[str, FalseAlarms]",
+    format: str,
+    chosen: dict[str, Any],
 ) -> None:
     rows = [_alarms_row(variant, each) for variant, each in found.items()]
     if format == "table":
         write_table(CHECK_COLUMNS, [_alarms_cells(row) for row in rows])
     elif format == "json":
-        write_json(CHECK, experiment=experiment, metric=metric, rows=rows)
+        write_json(CHECK, experiment=experiment, metric=metric, **chosen, rows=rows)
     else:
         write_rows(format, CHECK, CHECK_NAMES, rows)
     for variant, each in found.items():

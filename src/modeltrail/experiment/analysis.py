@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from modeltrail.errors import RecordNotFoundError
 from modeltrail.experiment.checks import Check, Exposed
 from modeltrail.experiment.compare import Evidence, compare
 from modeltrail.experiment.declaration import Declared, declarations
@@ -19,7 +18,7 @@ from modeltrail.experiment.metrics import (
 )
 from modeltrail.experiment.phases import check_phases, phase_weights
 from modeltrail.experiment.plan import DEFAULT_PLAN_UNITS, Margin, Plan
-from modeltrail.experiment.planned import chosen_control, planned_weights
+from modeltrail.experiment.planned import chosen_control, no_such_experiment, planned_weights
 from modeltrail.experiment.reading import Log, read_log
 from modeltrail.experiment.results import Comparison
 from modeltrail.experiment.segments import segments
@@ -82,8 +81,7 @@ def analyse(store: Store, key: str, asked: Asked = Asked()) -> Comparison:
     weights = {} if asked.weights else phase_weights(store, key, declared)
     trial, log = read_log(store, key, measures, weights)
     if not trial.units and not trial.unassigned:
-        known = ", ".join(store.experiments()) or "none"
-        raise RecordNotFoundError(f"no call belongs to an experiment {key!r}; known: {known}")
+        raise no_such_experiment(store, key)
     plan = _plan(asked, declared, trial, phased=log.phases is not None)
     if log.phases and outcomes:
         outcomes = log.outcomes()

@@ -8,7 +8,7 @@ or a call: whatever was randomised; calls are never counted as if they were unit
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 from modeltrail.stats.balance import SampleRatio, sample_ratio
 from modeltrail.stats.estimate import NotEstimable, UnitSums
@@ -40,6 +40,24 @@ class Exposed(NamedTuple):
     feature: str | None = None
 
 
+class Assigned(Protocol):
+    """
+    A unit and the variant that it was seen in.
+    """
+
+    @property
+    def unit(self) -> str:
+        """
+        Its reference.
+        """
+
+    @property
+    def variant(self) -> str:
+        """
+        The variant's name.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """
@@ -58,7 +76,7 @@ class Check:
     concerns: tuple[str, ...] = ()
 
 
-def crossed_units(exposed: Iterable[Exposed]) -> frozenset[str]:
+def crossed_units(exposed: Iterable[Assigned]) -> frozenset[str]:
     """
     Find the units that were seen in more than one variant.
 

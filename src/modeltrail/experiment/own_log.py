@@ -9,10 +9,17 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from modeltrail.errors import ConfigurationError, RecordNotFoundError
+from modeltrail.errors import ConfigurationError
+from modeltrail.experiment.checks import crossed_units
 from modeltrail.experiment.declaration import declarations
 from modeltrail.experiment.metrics import Metric
-from modeltrail.experiment.planned import DEFAULT_CONTROL, chosen_control, planned_weights
+from modeltrail.experiment.plan import Plan
+from modeltrail.experiment.planned import (
+    DEFAULT_CONTROL,
+    chosen_control,
+    no_such_experiment,
+    planned_weights,
+)
 from modeltrail.experiment.unit_rows import read_metric
 from modeltrail.stats.estimate import UnitSums
 from modeltrail.storage import Store
@@ -28,12 +35,14 @@ class Arms:
         weights: Planned share per variant; None if unknown.
         control: The variant that others are compared with; None if it was not said.
         crossed: Units seen in more than one variant, in no count.
+        plan_units: Planned number of units, all arms together; None if none was declared.
     """
 
     counts: Mapping[str, int]
     weights: Mapping[str, float] | None
     control: str | None
     crossed: frozenset[str]
+    plan_units: int | None = None
 
     @property
     def shares(self) -> dict[str, float]:
@@ -50,6 +59,13 @@ class Arms:
         """
         return self.shares[variant] / (self.shares[control] + self.shares[variant])
 
+    def pair_units(self, control: str, variant: str) -> int:
+        """
+        Return how many units are planned in control and one variant together.
+        """
+        plan = Plan(control, self.weights, plan_units=self.plan_units)
+        return plan.pair_units(variant, len(self.shares))
+
 
 def read_arms(store: Store, key: str) -> Arms:
     """
@@ -62,10 +78,8 @@ def read_arms(store: Store, key: str) -> Arms:
     """
     units = store.trial(key, []).units
     if not units:
-        known = ", ".join(store.experiments()) or "none"
-        raise RecordNotFoundError(f"no call belongs to an experiment {key!r}; known: {known}")
-    times = Counter(each.unit for each in units)
-    crossed = frozenset(unit for unit, number in times.items() if number > 1)
+        raise no_such_experiment(store, key)
+    crossed = crossed_units(units)
     seen = Counter(each.variant for each in units if each.unit not in crossed)
     declared = declarations(store, key)
     weights = planned_weights(declared, units)
@@ -74,7 +88,8 @@ def read_arms(store: Store, key: str) -> Arms:
         control = DEFAULT_CONTROL
     variants = sorted({each.variant for each in units})
     names = dict.fromkeys([*([control] if control else []), *(weights or ()), *variants])
-    return Arms({name: seen[name] for name in names}, weights, control, crossed)
+    plan_units = declared[-1].declaration.plan_units if declared else None
+    return Arms({name: seen[name] for name in names}, weights, control, crossed, plan_units)
 
 
 def control_of(arms: Arms, named: str | None) -> str:

@@ -4,11 +4,20 @@ What was planned of an experiment, by its declarations or by what its calls were
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from modeltrail.errors import ConfigurationError
+from modeltrail.errors import ConfigurationError, RecordNotFoundError
 from modeltrail.experiment.declaration import Declared
+from modeltrail.storage import Store
 from modeltrail.storage.trials import TrialUnit
 
 DEFAULT_CONTROL = "control"
+
+
+def no_such_experiment(store: Store, key: str) -> RecordNotFoundError:
+    """
+    Say that no call belongs to an experiment, and to which ones calls do.
+    """
+    known = ", ".join(store.experiments()) or "none"
+    return RecordNotFoundError(f"no call belongs to an experiment {key!r}; known: {known}")
 
 
 def planned_weights(

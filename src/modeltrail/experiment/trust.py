@@ -2,8 +2,10 @@
 Does the method keep its promise on this very log?
 
 An A/A test with the units of an experiment: they are assigned anew by chance, with the
-planned weights, so that the variant cannot have done anything; and the interval of
-`estimate.difference`, the one that reports show, says whether it claims a difference.
+planned weights, so that the variant cannot have done anything; and an interval says
+whether it claims a difference: that for one look, or the always-valid one, which decides in
+a comparison. For several looks the units come in an order by chance, and it is asked whether
+the interval claims a difference at any of the looks.
 Repeated a few hundred times the share of false alarms must be alpha. Where it is not,
 units are too few, too unequal or too rare in what is measured for the interval, or
 what was taken for a unit is none. (Kohavi, Tang and Xu, "Trustworthy Online Controlled
@@ -16,6 +18,7 @@ from dataclasses import dataclass
 from random import Random
 from statistics import NormalDist
 
+from modeltrail.experiment.plan import DEFAULT_PLAN_UNITS
 from modeltrail.stats.estimate import (
     Interval,
     NotEstimable,
@@ -23,6 +26,7 @@ from modeltrail.stats.estimate import (
     difference,
     ratio,
 )
+from modeltrail.stats.sequential import LEAST_UNITS, always_valid
 from modeltrail.stats.shares import wilson
 
 # Of the interval of the measured rate: one check of a hundred is outside by chance.
@@ -30,6 +34,22 @@ RATE_ALPHA = 0.01
 LEAST_REPETITIONS = 100
 # Beyond that the interval of the measured rate means little.
 _MOST_REFUSED = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """
+    Which interval claims a difference, and how often it is looked at.
+
+    Attributes:
+        always_valid: Whether it is the one that holds at every look.
+        looks: At equal numbers of new units; the last one at all units.
+        plan_units: For how many units of both arms the always-valid interval is narrowest.
+    """
+
+    always_valid: bool = False
+    looks: int = 1
+    plan_units: int = DEFAULT_PLAN_UNITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +65,7 @@ class FalseAlarms:
         rate: alarms / repetitions.
         rate_interval: Wilson's interval of the rate, at 99 %.
         alpha: The rate that the method promises.
+        at_most: Whether a lower rate keeps the promise, too.
     """
 
     n_units: int
@@ -54,13 +75,16 @@ class FalseAlarms:
     rate: float
     rate_interval: Interval
     alpha: float
+    at_most: bool = False
 
     @property
     def kept(self) -> bool:
         """
-        Whether the promised rate is in the interval of the measured one.
+        Whether the promised rate is in the interval of the measured one, or above it where
+        it was promised as the highest.
         """
-        return self.rate_interval.lower <= self.alpha <= self.rate_interval.upper
+        lower, upper = self.rate_interval
+        return lower <= self.alpha and (self.at_most or self.alpha <= upper)
 
 
 def false_alarms(
@@ -70,10 +94,11 @@ def false_alarms(
     alpha: float = 0.05,
     repetitions: int = 500,
     seed: int = 0,
+    method: Method = Method(),
     progress: Callable[[int], None] = lambda _: None,
 ) -> FalseAlarms | NotEstimable:
     """
-    Measure how often the one-look interval claims a difference that is not there.
+    Measure how often an interval claims a difference that is not there.
 
     Args:
         units: Sums of each unit; whatever variant it was in is forgotten. A unit listed
@@ -82,6 +107,7 @@ def false_alarms(
         alpha: One less the confidence level of the interval.
         repetitions: How often to assign anew, at least 100.
         seed: The same seed on the same sums gives the same answer, whatever the units are called.
+        method: Which interval, and at how many looks; by default that for one look, at one.
         progress: Called after each repetition with how many are done.
 
     Returns:
@@ -91,13 +117,13 @@ def false_alarms(
     Raises:
         ValueError: The share, alpha or the repetitions make no sense.
     """
-    _check(treated, alpha, repetitions)
+    _check(treated, alpha, repetitions, method)
     times = Counter(unit.unit for unit in units)
     kept = sorted((unit for unit in units if times[unit.unit] == 1), key=_size)
     random = Random(seed)  # noqa: S311 - a simulation, no secret
     claims: Counter[bool | NotEstimable] = Counter()
     for number in range(1, repetitions + 1):
-        claims[_claimed(kept, treated, alpha, random)] += 1
+        claims[_claimed(kept, treated, alpha, random, method)] += 1
         progress(number)
     alarms, told = claims[True], claims[True] + claims[False]
     refused = repetitions - told
@@ -115,6 +141,7 @@ def false_alarms(
         rate=alarms / told,
         rate_interval=wilson(alarms, told, z),
         alpha=alpha,
+        at_most=method.always_valid,
     )
 
 
@@ -123,11 +150,13 @@ def _size(unit: UnitSums) -> tuple[float, float]:
     return unit.count, unit.total
 
 
-def _check(treated: float, alpha: float, repetitions: int) -> None:
+def _check(treated: float, alpha: float, repetitions: int, method: Method) -> None:
     if not 0 < treated < 1:
         raise ValueError(f"the probability of treatment must lie between 0 and 1, not {treated!r}")
     if not 0 < alpha < 1:
         raise ValueError(f"alpha must lie between 0 and 1, not {alpha!r}")
+    if method.looks < 1 or (method.always_valid and not alpha < 0.5):
+        raise ValueError("it takes a look, and for the always-valid interval an alpha below 0.5")
     if repetitions < LEAST_REPETITIONS:
         raise ValueError(
             f"{repetitions} repetitions tell nothing: {LEAST_REPETITIONS} are the least"
@@ -135,14 +164,30 @@ def _check(treated: float, alpha: float, repetitions: int) -> None:
 
 
 def _claimed(
-    units: Sequence[UnitSums], treated: float, alpha: float, random: Random
+    units: Sequence[UnitSums], treated: float, alpha: float, random: Random, method: Method
 ) -> bool | NotEstimable:
     """
-    Assign the units anew; tell whether a difference is claimed.
+    Assign the units anew; tell whether a difference is claimed at any look.
     """
-    arms: tuple[list[UnitSums], list[UnitSums]] = [], []
-    for unit in units:
-        arms[random.random() < treated].append(unit)
+    drawn = [(unit, random.random() < treated) for unit in units]
+    if method.looks > 1:
+        random.shuffle(drawn)
+    found: bool | NotEstimable = False
+    for look in range(1, method.looks + 1):
+        seen = drawn[: round(len(drawn) * look / method.looks)]
+        found = _claimed_of(seen, alpha, method)
+        if found is True:
+            return True
+    # Early looks at too few units are none; the last one is at all of them.
+    return found
+
+
+def _claimed_of(
+    seen: Sequence[tuple[UnitSums, bool]], alpha: float, method: Method
+) -> bool | NotEstimable:
+    arms = [[unit for unit, is_treated in seen if is_treated is each] for each in (False, True)]
+    if method.always_valid and min(map(len, arms)) < LEAST_UNITS:
+        return NotEstimable(f"an always-valid look needs {LEAST_UNITS} units in each arm")
     control, treatment = map(ratio, arms)
     if isinstance(control, NotEstimable):
         return control
@@ -151,4 +196,8 @@ def _claimed(
     found = difference(control, treatment, alpha=alpha)
     if isinstance(found, NotEstimable):
         return found
-    return not found.interval.lower <= 0 <= found.interval.upper
+    interval = found.interval
+    if method.always_valid:
+        at = (found.difference, found.standard_error, len(seen), method.plan_units, alpha)
+        interval = always_valid(*at)
+    return not interval.lower <= 0 <= interval.upper
