@@ -6,7 +6,9 @@ import json
 from typing import Any
 
 import pytest
+from recording import request, response
 
+import modeltrail
 from modeltrail.experiment.results import METHOD
 
 
@@ -248,3 +250,85 @@ def test_ab_has_no_quantiles(cli: Any, arms: Any) -> None:
     result = cli("ab", "check", "exp", "--metric", "latency:p50")
     assert result.exit_code == 2
     assert "only `modeltrail compare` has it" in result.stderr
+
+
+def did_before(url: str, slow: int) -> None:
+    """Let users make a call each before the experiment, of 1 and 3 s in turn."""
+    with modeltrail.open(url) as trail:
+        for variant in ("control", "treatment"):
+            for number in range(slow):
+                unit = f"{variant}-{number}"
+                call = trail.recorder.start(request(f"{unit}-before", tags={"user": unit}))
+                call.stop(response(latency_us=(1, 3)[number % 2] * 1_000_000))
+        assert trail.flush(10)
+
+
+def test_adjusted_by_what_users_did_before(cli: Any, url: str, arms: Any) -> None:
+    """
+    Latencies of 1 and 3 s, and of 0.9 and 2.7 s, of users who took 1 and 3 s before.
+
+    Theta is the mean of the slopes 1 and 0.9. What is left is .05 s in either direction: a
+    variance of 2 * .05^2 / 39 * 78 / 77, against (1 + .81) / 39 without. So 0.2 s less is
+    found out, where it is not without.
+    """
+    did_before(url, 40)
+    arms("control", 40, base=1000)
+    arms("treatment", 40, base=900)
+    words = ("compare", "exp", "--metric", "latency", "--primary", "latency")
+    plain = cli(*words, "--format", "json")
+    result = cli(*words, "--adjust", "before", "--format", "json")
+    (metric,), (unadjusted,) = (json.loads(each.stdout)["metrics"] for each in (result, plain))
+    found = metric["adjusted"]["treatment"]
+    variance = 2 * 0.05**2 / 39 * 78 / 77
+    assert found["contrast"]["difference"] == pytest.approx(-200_000)
+    assert found["contrast"]["standard_error"] == pytest.approx(variance**0.5 * 1e6)
+    assert found["variance_ratio"] == pytest.approx(variance / (1.81 / 39))
+    assert found["known"] == 80
+    assert metric["contrasts"] == unadjusted["contrasts"]
+    assert (plain.exit_code, result.exit_code) == (3, 0)
+    assert "adjusted" not in unadjusted and "CUPED" not in plain.stdout
+    text = cli(*words, "--adjust", "before").stdout
+    assert "80 of 80 units did before the experiment" in text
+    (row,) = (line for line in text.splitlines() if line.startswith("latency  "))
+    assert row.split()[1] == "-0.200s" and row.endswith("-100%  better")
+    assert (
+        "### Adjusted: these decide" in cli(*words, "--adjust", "before", "--format", "md").stdout
+    )
+
+
+def test_what_cannot_be_adjusted_is_undecided(cli: Any, arms: Any) -> None:
+    """Nobody was there before: the flag has fixed what decides, and the reason is told."""
+    arms("control", 40, base=1000)
+    arms("treatment", 40, base=100)
+    words = ("compare", "exp", "--metric", "latency", "--plan-units", "80")
+    assert cli(*words).exit_code == 0
+    result = cli(*words, "--adjust", "before")
+    assert result.exit_code == 3
+    assert "not adjusted: no unit has a value from before the experiment" in result.stdout
+    quantile = cli("compare", "exp", "--metric", "latency:p50", "--adjust", "feature")
+    assert "adjusted: these decide" not in quantile.stdout
+
+
+def test_adjusted_by_the_feature_of_the_first_call(cli: Any, url: str) -> None:
+    """
+    20 and 10 users of a fast feature and 10 and 20 of a slow one: no difference within them.
+
+    Means of 2 and 20 s: without strata 8 and 14 s.
+    """
+    groups = [("control", "chat", 20), ("treatment", "chat", 10)]
+    groups += [("control", "search", 10), ("treatment", "search", 20)]
+    with modeltrail.open(url) as trail:
+        for variant, feature, number in groups:
+            for n in range(number):
+                unit = f"{variant}-{feature}-{n}"
+                tags = {"experiment": "exp", "variant": variant, "unit": unit, "feature": feature}
+                seconds = (1, 3)[n % 2] * (10 if feature == "search" else 1)
+                call = trail.recorder.start(request(unit, tags={**tags, "unit_type": "user"}))
+                call.stop(response(latency_us=seconds * 1_000_000))
+        assert trail.flush(10)
+    words = ("--metric", "latency", "--adjust", "feature", "--format", "json")
+    (metric,) = json.loads(cli("compare", "exp", *words).stdout)["metrics"]
+    assert metric["contrasts"]["treatment"]["difference"] == pytest.approx(6e6)
+    found = metric["adjusted"]["treatment"]
+    assert found["contrast"]["difference"] == pytest.approx(0, abs=1e-3)
+    assert found["variance_ratio"] < 1 and found["known"] == 60

@@ -241,3 +241,31 @@ def test_phases_are_read_apart(store: Store) -> None:
         assert list(values.values) == [latency_us]
         assert len(store.trial_outcomes("e", phase=only)) == 1
     assert store.trial_outcomes("e", phase=InPhase("p4")) == []
+
+
+def test_what_units_did_before(store: Store) -> None:
+    """By their own references, before the first assigned call; neither later nor in shadow."""
+    user = {"variant": None, "unit_ref": None, "experiment": None, "unit_type": None}
+    put(
+        store,
+        record(0, **user, user_ref="u1", latency_us=4, cost_nanousd=None),
+        record(1, **user, user_ref="u1", latency_us=6, cost_nanousd=3),
+        record(2, **user, user_ref="u1", latency_us=99, shadow=True),
+        record(3, **user, user_ref="stranger", latency_us=99),
+        record(4, **{**user, "experiment": "e"}, user_ref="u2", latency_us=5),
+        record(5, user_ref="u1", latency_us=99),
+        record(6, **user, user_ref="u1", latency_us=99),
+        record(7, unit_ref="u2", user_ref="u2", latency_us=99),
+    )
+    found = store.before_trial("e", [Measure("latency"), Measure("cost")])
+    assert [(each.unit, each.sums) for each in found] == [
+        ("u1", ((10, 2), (3, 1))),
+        ("u2", ((5, 1), (0, 0))),
+    ]
+
+
+def test_single_calls_did_nothing_before(store: Store) -> None:
+    """Nor does a unit of a kind that calls have no reference of."""
+    put(store, record(0, unit_type="call"))
+    with pytest.raises(ConfigurationError, match="only users and sessions have calls before"):
+        store.before_trial("e", [Measure("latency")])

@@ -67,6 +67,13 @@ def compare(
             show_default=False,
         ),
     ] = None,
+    adjust: Annotated[
+        Literal["before", "feature"] | None,
+        typer.Option(
+            help="Correct differences for what units did before the experiment, or for the "
+            "feature of their first call. The adjusted differences decide."
+        ),
+    ] = None,
     format: Annotated[
         Literal["table", "json", "md"], typer.Option(help="How to print it.")
     ] = "table",
@@ -91,6 +98,7 @@ def compare(
         guardrails=tuple(Margin(*_pair(each, "--guardrail")) for each in guardrail or ()),
         plan_units=plan_units,
         alpha=alpha,
+        adjust=adjust,
     )
     with reading(context.obj) as store:
         found = analyse(store, experiment, asked)

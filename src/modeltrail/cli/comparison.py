@@ -5,6 +5,8 @@ A comparison as a page of text, as Markdown or as JSON.
 from collections.abc import Sequence
 
 from modeltrail.cli.comparison_rows import (
+    adjusted_columns,
+    adjusted_rows,
     columns_for,
     guardrail_columns,
     guardrail_rows,
@@ -68,6 +70,8 @@ def _tables(found: Comparison) -> list[tuple[str, Sequence[Column], Sequence[Seq
     tables: list[tuple[str, Sequence[Column], Sequence[Sequence[str]]]] = []
     if found.decisions:
         tables.append(("", columns_for(found), rows_of(found)))
+        if any(each.adjusted for each in found.metrics):
+            tables.append(("adjusted: these decide", adjusted_columns(found), adjusted_rows(found)))
         if found.guardrails:
             tables.append(("guardrails", guardrail_columns(), guardrail_rows(found)))
     if found.segments:

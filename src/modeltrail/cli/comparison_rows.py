@@ -4,6 +4,7 @@ A comparison in columns.
 
 from typing import NamedTuple
 
+from modeltrail.experiment.adjust import Adjusted
 from modeltrail.experiment.contrasts import ArmEstimate, Contrast
 from modeltrail.experiment.metrics import CALL_METRICS, OUTCOME
 from modeltrail.experiment.results import Comparison, MetricComparison, Segment
@@ -77,6 +78,50 @@ def rows_of(found: Comparison) -> list[list[str]]:
         for metric in found.metrics
         for other in variants(found)
     ]
+
+
+def adjusted_columns(found: Comparison) -> list[Column]:
+    """
+    Return the columns of the table of adjusted differences.
+    """
+    level = f"{100 * (1 - found.plan.alpha):.4g}%"
+    return [
+        Column("METRIC", "label"),
+        *([] if len(variants(found)) == 1 else [Column("VARIANT", "label")]),
+        Column("DIFFERENCE"),
+        Column(f"ALWAYS-VALID {level}"),
+        Column(f"AT ONE LOOK {level}", rank=2),
+        Column("VARIANCE", rank=1),
+        Column("VERDICT", "text"),
+    ]
+
+
+def adjusted_rows(found: Comparison) -> list[list[str]]:
+    """
+    Return the rows of the table of adjusted differences, which decide.
+    """
+    named = len(variants(found)) != 1
+    return [
+        [
+            label(metric.metric.name),
+            *([clean(variant)] if named else []),
+            *_adjusted_cells(metric, variant, each),
+            _words(metric.findings[variant].verdict),
+        ]
+        for metric in found.metrics
+        for variant, each in metric.adjusted.items()
+    ]
+
+
+def _adjusted_cells(
+    metric: MetricComparison, variant: str, each: Adjusted | NotEstimable
+) -> list[str]:
+    if isinstance(each, NotEstimable) or metric.findings[variant].verdict == "invalid":
+        return [UNKNOWN] * 4
+    unit = UNITS[metric.metric.unit_of_measure]
+    decimals = _decimals_of(_widest(each.contrast), unit)
+    cells = _contrast(each.contrast, unit, decimals)[:3]
+    return [*cells, f"{100 * (each.variance_ratio - 1):+.0f}%"]
 
 
 def guardrail_columns() -> list[Column]:

@@ -59,6 +59,10 @@ def refusals(found: Comparison) -> list[str]:
         for variant, contrast in metric.contrasts.items():
             if (reason := _refusal(contrast)) is not None:
                 names.setdefault((variant, reason), []).append(metric.metric.name)
+        for variant, each in metric.adjusted.items():
+            if isinstance(each, NotEstimable) and each != metric.contrasts[variant]:
+                reason = f"not adjusted: {each.reason}"
+                names.setdefault((variant, reason), []).append(metric.metric.name)
     return [
         f"{variant}, {', '.join(metrics)}: {reason}" for (variant, reason), metrics in names.items()
     ]

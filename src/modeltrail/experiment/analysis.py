@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from modeltrail.errors import ConfigurationError
+from modeltrail.experiment.adjust import Adjustment, By, check_adjusted
 from modeltrail.experiment.checks import Check, Exposed
 from modeltrail.experiment.compare import Evidence, compare
 from modeltrail.experiment.declaration import Declared, declarations
@@ -46,6 +48,7 @@ class Asked:
         guardrails: Metrics that a variant must not make worse, by their margins.
         plan_units: Planned number of units, all arms together.
         alpha: One less the confidence level.
+        adjust: What differences are corrected for: what units did before, or their features.
     """
 
     control: str | None = None
@@ -56,6 +59,7 @@ class Asked:
     guardrails: tuple[Margin, ...] = ()
     plan_units: int | None = None
     alpha: float | None = None
+    adjust: By | None = None
 
 
 def analyse(store: Store, key: str, asked: Asked = Asked()) -> Comparison:
@@ -97,12 +101,15 @@ def analyse(store: Store, key: str, asked: Asked = Asked()) -> Comparison:
         Exposed(each.variant, each.unit, each.calls, each.unpriced, each.first_feature)
         for each in trial.units
     ]
+    adjustment = _adjustment(log, asked, named, exposed)
     noted = [check_phases(log.phases, exposed)] if log.phases else []
+    noted += [check_adjusted(adjustment, exposed)] if adjustment else []
     evidence = Evidence(
         rows={metric.name: rows[metric.name] for metric in named},
         exposed=exposed,
         by_feature=_by_feature(log, named, measures) if asked.by_feature else None,
         phases=log.phases,
+        adjustment=adjustment,
         notes=(*noted, _check_plan(asked, declared, trial), _check_assigned(trial)),
     )
     found = compare(key, list(named), evidence, plan)
@@ -170,6 +177,32 @@ def _plan(asked: Asked, declared: Sequence[Declared], trial: Trial, *, phased: b
         alpha=DEFAULT_ALPHA if asked.alpha is None else asked.alpha,
         unit_type=trial.unit_type,
     )
+
+
+def _adjustment(
+    log: Log, asked: Asked, named: Mapping[Metric, Source], exposed: Sequence[Exposed]
+) -> Adjustment | None:
+    if asked.adjust is None:
+        return None
+    if log.phases is not None:
+        raise ConfigurationError(
+            "--adjust does not work within phases: the plan was changed on the way"
+        )
+    if asked.adjust == "feature":
+        features = {each.unit: each.feature for each in exposed if each.feature is not None}
+        return Adjustment("feature", {}, features)
+    summed = {metric.name: source for metric, source in named.items() if source.measure}
+    measures = [source.measure for source in summed.values() if source.measure]
+    before = log.store.before_trial(log.key, measures)
+    values = {
+        name: {
+            each.unit: each.sums[place][0] * source.scale / each.sums[place][1]
+            for each in before
+            if each.sums[place][1]
+        }
+        for place, (name, source) in enumerate(summed.items())
+    }
+    return Adjustment("before", values, {})
 
 
 def _by_feature(

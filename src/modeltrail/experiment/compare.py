@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from modeltrail.errors import ConfigurationError
 from modeltrail.experiment import gaps, verdicts
+from modeltrail.experiment.adjust import Adjusted, Adjustment, adjusted
 from modeltrail.experiment.checks import (
     Check,
     Exposed,
@@ -62,6 +63,7 @@ class Evidence:
         exposed: Every unit of every variant, also those without a value.
         by_feature: The same as `rows` for each feature, if that was asked for.
         phases: Within which variants are compared; None if there is one only.
+        adjustment: What differences are corrected for, if that was asked for.
         notes: Further checks, made by who read the evidence.
     """
 
@@ -69,18 +71,34 @@ class Evidence:
     exposed: Sequence[Exposed]
     by_feature: Mapping[str, Rows] | None = None
     phases: Phases | None = None
+    adjustment: Adjustment | None = None
     notes: tuple[Check, ...] = ()
 
 
 class Pair(NamedTuple):
     """
     A metric of one variant beside control.
+
+    Attributes:
+        contrast: The difference, not adjusted.
+        missing: Units that are missing before a first look.
+        adjusted: The difference corrected, if it is to be.
     """
 
     metric: Metric
     variant: str
     contrast: Contrast | NotEstimable
     missing: int
+    adjusted: Adjusted | NotEstimable | None = None
+
+    @property
+    def deciding(self) -> Contrast | NotEstimable:
+        """
+        The difference that decides: the adjusted one if there is to be one.
+        """
+        if self.adjusted is None:
+            return self.contrast
+        return self.adjusted if isinstance(self.adjusted, NotEstimable) else self.adjusted.contrast
 
 
 def compare(
@@ -111,7 +129,7 @@ def compare(
     rows = without(evidence.rows, crossed)
     names = arm_names(plan, exposed)
     checks = _checks(names, asked, evidence, exposed, rows, crossed, plan)
-    pairs, sides = _pairs(names, asked, rows, evidence.phases, plan)
+    pairs, sides = _pairs(names, asked, rows, evidence, plan)
     compared = _judged(asked, pairs, sides, checks, plan)
     guarded = _guarded(asked, pairs, checks, plan)
     return Comparison(
@@ -208,16 +226,26 @@ def _pairs(
     names: Sequence[str],
     metrics: Sequence[Metric],
     rows: Rows,
-    phases: Phases | None,
+    evidence: Evidence,
     plan: Plan,
 ) -> tuple[list[Pair], dict[str, dict[str, Side]]]:
     pairs: list[Pair] = []
     sides: dict[str, dict[str, Side]] = {}
     for metric in metrics:
-        found = sides_of(metric, names, rows.get(metric.name, ()), phases)
-        pairs += [pair(metric, *each, plan, len(names)) for each in found.values()]
+        found = sides_of(metric, names, rows.get(metric.name, ()), evidence.phases)
+        plain = [(each, pair(metric, *each, plan, len(names))) for each in found.values()]
+        pairs += [_corrected(one, each, evidence.adjustment, plan.alpha) for each, one in plain]
         sides[metric.name] = _arms(metric, names, rows, found)
     return pairs, sides
+
+
+def _corrected(pair: Pair, sides: Sides, adjustment: Adjustment | None, alpha: float) -> Pair:
+    name = pair.metric.name
+    if adjustment is None or not adjustment.covers(name, pair.metric.p):
+        return pair
+    return pair._replace(
+        adjusted=adjusted(name, pair.contrast, *sides, adjustment, alpha),
+    )
 
 
 def _arms(
@@ -262,7 +290,7 @@ def _judged(
     plan: Plan,
 ) -> list[MetricComparison]:
     family = [each for each in pairs if _role(each.metric, plan) != "secondary"]
-    adjusted = dict(
+    holms = dict(
         zip(
             [(each.metric.name, each.variant) for each in family],
             holm([_p(each) for each in family]),
@@ -273,7 +301,7 @@ def _judged(
     for metric in metrics:
         own = [each for each in pairs if each.metric is metric]
         role = _role(metric, plan)
-        p_values = {each.variant: adjusted.get((metric.name, each.variant)) for each in own}
+        p_values = {each.variant: holms.get((metric.name, each.variant)) for each in own}
         compared.append(
             MetricComparison(
                 metric=metric,
@@ -283,6 +311,7 @@ def _judged(
                     for name, arm in sides[metric.name].items()
                 },
                 contrasts={each.variant: each.contrast for each in own},
+                adjusted={each.variant: each.adjusted for each in own if each.adjusted is not None},
                 adjusted_p=p_values,
                 findings={
                     each.variant: _finding(each, p_values[each.variant], checks, plan, len(family))
@@ -294,9 +323,9 @@ def _judged(
 
 
 def _p(pair: Pair) -> float:
-    if isinstance(pair.contrast, NotEstimable):
+    if isinstance(pair.deciding, NotEstimable):
         return 1.0
-    p = pair.contrast.always_valid_p
+    p = pair.deciding.always_valid_p
     return 1.0 if isinstance(p, NotEstimable) else p
 
 
@@ -304,7 +333,7 @@ def _finding(
     pair: Pair, adjusted_p: float | None, checks: Sequence[Check], plan: Plan, family: int
 ) -> Finding:
     return verdicts.failed_check(checks, pair.metric.name) or verdicts.finding(
-        pair.contrast,
+        pair.deciding,
         pair.metric.better,
         adjusted_p,
         alpha=plan.alpha,
@@ -321,7 +350,7 @@ def _guarded(
     for name, margin in plan.guardrails:
         found = {
             each.variant: verdicts.guardrail(
-                known[name], margin, each.contrast, alpha=plan.alpha, missing=each.missing
+                known[name], margin, each.deciding, alpha=plan.alpha, missing=each.missing
             )
             for each in pairs
             if each.metric.name == name

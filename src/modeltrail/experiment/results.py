@@ -3,9 +3,10 @@ A comparison, as it is shown and as it is written.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Literal
 
+from modeltrail.experiment.adjust import Adjusted
 from modeltrail.experiment.checks import Check
 from modeltrail.experiment.contrasts import ArmEstimate, Contrast
 from modeltrail.experiment.metrics import Metric
@@ -21,6 +22,10 @@ METHOD = (
 QUANTILES = (
     "; quantiles: order statistics, their spread between calls (Woodruff) times the jackknife's "
     "design effect of the share of calls below them"
+)
+ADJUSTED = (
+    "; adjusted differences by CUPED on the same metric before, or by post-stratification: they "
+    "decide"
 )
 PHASES = "; within phases, weighted by their units"
 Verdict = Literal["better", "worse", "not_worse", "undecided", "invalid"]
@@ -59,6 +64,8 @@ class MetricComparison:
         adjusted_p: Always-valid p value per other variant, adjusted by Holm over
             all that decides; None where the metric does not decide.
         findings: Verdict per other variant.
+        adjusted: Difference per other variant, corrected for what was known before, which
+            then decides; empty if it was not asked for.
     """
 
     metric: Metric
@@ -67,6 +74,7 @@ class MetricComparison:
     contrasts: Mapping[str, Contrast | NotEstimable]
     adjusted_p: Mapping[str, float | None]
     findings: Mapping[str, Finding]
+    adjusted: Mapping[str, Adjusted | NotEstimable] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +179,13 @@ class Comparison:
         """
         has_quantiles = any(each.metric.p is not None for each in self.metrics)
         has_phases = any(each.name == "phases" for each in self.checks)
-        return METHOD + (QUANTILES if has_quantiles else "") + (PHASES if has_phases else "")
+        is_adjusted = any(each.adjusted for each in self.metrics)
+        return (
+            METHOD
+            + (QUANTILES if has_quantiles else "")
+            + (PHASES if has_phases else "")
+            + (ADJUSTED if is_adjusted else "")
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """
@@ -182,6 +196,9 @@ class Comparison:
             estimated is `{"not_estimable": reason}`.
         """
         content = {each.name: _plain(getattr(self, each.name)) for each in fields(self)}
+        for metric in content["metrics"]:
+            if not metric["adjusted"]:
+                del metric["adjusted"]
         return {"schema": SCHEMA, "method": self.method, "verdict": self.verdict, **content}
 
 

@@ -16,6 +16,7 @@ from modeltrail.errors import CorruptStoreError, StoreUnavailableError
 from modeltrail.storage import migrations
 from modeltrail.storage.answers import AnswerQueries
 from modeltrail.storage.arrivals import ArrivalQueries
+from modeltrail.storage.before import BeforeQueries
 from modeltrail.storage.engine import WRITES, make_engine, parse_url
 from modeltrail.storage.inserts import ROW_FAULTS, inserter_for
 from modeltrail.storage.metered import Metered
@@ -41,7 +42,9 @@ class Migrated(NamedTuple):
     partitions: list[str]
 
 
-class Store(SeriesQueries, Trials, ObservedQueries, ArrivalQueries, AnswerQueries, Metered):
+class Store(
+    SeriesQueries, Trials, ObservedQueries, BeforeQueries, ArrivalQueries, AnswerQueries, Metered
+):
     """
     A trail's database, open for reading and appending.
 

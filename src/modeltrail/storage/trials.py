@@ -170,7 +170,7 @@ class Trials(Queries):
             ConfigurationError: A measure is unknown, or has a cap that it cannot have.
         """
         calls = self._summable()
-        columns = [sum for each in measures for sum in _sums(calls, each)]
+        columns = [sum for each in measures for sum in sums_of(calls, each)]
         size = self._size(experiment)
         of_it = calls.c.experiment == experiment
         if self._engine.dialect.name == "sqlite" and size.calls > self.last_seq() * _SCAN_SHARE:
@@ -234,7 +234,13 @@ class Trials(Queries):
         return [link for link in LINKS if row[link]]
 
 
-def _sums(calls: FromClause, measure: Measure) -> list[ColumnElement[Any]]:
+def sums_of(calls: FromClause, measure: Measure) -> list[ColumnElement[Any]]:
+    """
+    Return the total and the count of a measure.
+
+    Raises:
+        ConfigurationError: It is unknown, or has a cap that it cannot have.
+    """
     if measure.name not in MEASURES:
         raise ConfigurationError(f"no measure is named {measure.name!r}: {', '.join(MEASURES)}")
     value, counted = MEASURES[measure.name](calls.c)
@@ -271,7 +277,7 @@ def _trial_query(
             of_it,
             c.variant.is_not(None),
             c.unit_ref.is_not(None),
-            _not_in_shadow(calls),
+            not_in_shadow(calls),
         )
         .group_by(*keys)
     )
@@ -288,7 +294,7 @@ def assigned(
         c.experiment == experiment,
         c.variant.is_not(None),
         c.unit_ref.is_not(None),
-        _not_in_shadow(calls),
+        not_in_shadow(calls),
         *_in_phase(calls, phase),
     ]
 
@@ -297,7 +303,10 @@ def _in_phase(calls: FromClause, phase: InPhase | None) -> list[ColumnElement[bo
     return [] if phase is None else [calls.c.phase.is_not_distinct_from(phase.name)]
 
 
-def _not_in_shadow(calls: FromClause) -> ColumnElement[bool]:
+def not_in_shadow(calls: FromClause) -> ColumnElement[bool]:
+    """
+    Return what calls must fulfil not to be in shadow.
+    """
     return or_(calls.c.shadow.is_(None), calls.c.shadow.is_(False))
 
 
