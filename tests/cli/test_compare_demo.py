@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from drawn import parsed
 
 from examples.demo.table import load
 from examples.demo.world import ARMS, EXPERIMENT, MODELS, RATE_LIMITED_EVERY, USERS
@@ -100,3 +101,17 @@ def test_comparison_reads_well(
     if width.isdecimal():
         assert max(map(len, result.stdout.splitlines())) <= int(width)
     assert cli("compare", EXPERIMENT, *words).stdout == result.stdout
+
+
+@pytest.mark.usefixtures("answered")
+def test_page_of_the_demo(cli: Any) -> None:
+    """Its parts in their order, twice the same bytes; each figure's numbers stand in a table."""
+    words = ("compare", EXPERIMENT, "--metric", "cost", "--by", "feature", "--format", "html")
+    shown = cli(*words).stdout
+    parts = [
+        f"{each.tag} {''.join(each.itertext())}"
+        for each in parsed(shown).iter()
+        if each.tag in {"h1", "h2", "figcaption", "caption", "th"}
+    ]
+    assert "\n".join(parts) + "\n" == (SNAPSHOTS / "compare-html-parts.txt").read_text("utf-8")
+    assert cli(*words).stdout == shown

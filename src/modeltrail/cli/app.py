@@ -26,6 +26,7 @@ from modeltrail.cli.reconcile import reconcile
 from modeltrail.cli.regressions import regressions
 from modeltrail.cli.repricing import diff, recompute, refresh, show
 from modeltrail.cli.route import route
+from modeltrail.cli.route_curve import curve
 from modeltrail.cli.spikes import spikes
 from modeltrail.cli.top import top
 from modeltrail.cli.why import why
@@ -68,6 +69,7 @@ app.command(rich_help_panel=LOOK)(regressions)
 app.command(rich_help_panel=DECIDE)(compare)
 ab.command()(power)
 app.add_typer(ab, name="ab", rich_help_panel=DECIDE)
+route.command()(curve)
 app.add_typer(route, name="route", rich_help_panel=DECIDE)
 importing.command("outcomes")(import_outcomes)
 app.add_typer(importing, name="import", rich_help_panel=SET_UP)

@@ -75,7 +75,8 @@ def compare(
         ),
     ] = None,
     format: Annotated[
-        Literal["table", "json", "md"], typer.Option(help="How to print it.")
+        Literal["table", "json", "md", "html"],
+        typer.Option(help="How to print it; html is a page with figures, in one file."),
     ] = "table",
 ) -> int:
     """
@@ -87,6 +88,7 @@ def compare(
     """
     from modeltrail.cli.comparison import write
     from modeltrail.experiment.analysis import Asked, analyse
+    from modeltrail.experiment.over_time import over_time
     from modeltrail.experiment.plan import Margin
 
     asked = Asked(
@@ -102,7 +104,8 @@ def compare(
     )
     with reading(context.obj) as store:
         found = analyse(store, experiment, asked)
-    write(found, format)
+        courses = over_time(store, found) if format == "html" else []
+    write(found, format, courses)
     return EXIT_OF[found.verdict]
 
 

@@ -2,6 +2,7 @@
 A comparison in columns.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from modeltrail.experiment.adjust import Adjusted
@@ -14,6 +15,9 @@ from modeltrail.render.text import clean
 from modeltrail.stats.estimate import Interval, NotEstimable
 
 TITLE_WIDTH = 12
+
+# A title, columns and cells.
+Titled = tuple[str, Sequence[Column], Sequence[Sequence[str]]]
 
 
 class Unit(NamedTuple):
@@ -34,6 +38,22 @@ UNITS = {
     "score": Unit(),
     "tokens": Unit(),
 }
+
+
+def tables_of(found: Comparison) -> list[Titled]:
+    """
+    Return the tables of a comparison with their titles: that of metrics has none.
+    """
+    tables: list[Titled] = []
+    if found.decisions:
+        tables.append(("", columns_for(found), rows_of(found)))
+        if found.is_adjusted:
+            tables.append(("adjusted: these decide", adjusted_columns(found), adjusted_rows(found)))
+        if found.guardrails:
+            tables.append(("guardrails", guardrail_columns(), guardrail_rows(found)))
+    if found.segments:
+        tables.append(("by feature", segment_columns(found), segment_rows(found)))
+    return tables
 
 
 def variants(found: Comparison) -> list[str]:
@@ -216,9 +236,9 @@ def shown_interval(interval: Interval, scale: float, decimals: int) -> str:
 
 
 def _segment_cells(segment: Segment, unit: Unit) -> list[str]:
-    decimals = _decimals_of(segment.always_valid, unit)
+    decimals = decimals_of(segment.always_valid, unit)
     return [
-        _signed(segment.difference, unit, decimals),
+        signed(segment.difference, unit, decimals),
         shown_interval(segment.always_valid, unit.scale, decimals),
         _words(segment.verdict),
     ]
@@ -254,7 +274,7 @@ def _decimals(metric: MetricComparison, other: str, unit: Unit) -> int:
     """
     contrast = metric.contrasts[other]
     if not isinstance(contrast, NotEstimable):
-        return _decimals_of(_widest(contrast), unit)
+        return decimals_of(_widest(contrast), unit)
     known = [
         abs(arm.estimate) * unit.scale
         for arm in metric.arms.values()
@@ -268,7 +288,10 @@ def _widest(contrast: Contrast) -> Interval:
     return contrast.fixed if isinstance(held, NotEstimable) else held
 
 
-def _decimals_of(interval: Interval, unit: Unit) -> int:
+def decimals_of(interval: Interval, unit: Unit) -> int:
+    """
+    Return the decimals that show two digits of an interval's half.
+    """
     return decimals_for((interval.upper - interval.lower) / 2 * unit.scale)
 
 
@@ -277,21 +300,24 @@ def _estimate(arm: ArmEstimate | NotEstimable, unit: Unit, decimals: int) -> str
         return UNKNOWN
     # To the precision of its own: one arm may cost a hundredth of the other.
     own = arm.interval
-    digits = decimals if isinstance(own, NotEstimable) else max(decimals, _decimals_of(own, unit))
+    digits = decimals if isinstance(own, NotEstimable) else max(decimals, decimals_of(own, unit))
     return f"{unit.before}{arm.estimate * unit.scale:,.{digits}f}{unit.after}"
 
 
 def _contrast(contrast: Contrast, unit: Unit, decimals: int) -> list[str]:
     held, relative = contrast.always_valid, contrast.relative
     return [
-        _signed(contrast.difference, unit, decimals),
+        signed(contrast.difference, unit, decimals),
         UNKNOWN if isinstance(held, NotEstimable) else shown_interval(held, unit.scale, decimals),
         shown_interval(contrast.fixed, unit.scale, decimals),
         UNKNOWN if isinstance(relative, NotEstimable) else f"{100 * relative:+,.1f}%",
     ]
 
 
-def _signed(value: float, unit: Unit, decimals: int) -> str:
+def signed(value: float, unit: Unit, decimals: int) -> str:
+    """
+    Show a difference, its sign always.
+    """
     scaled = value * unit.scale
     sign = "-" if scaled < 0 else "+"
     return f"{sign}{unit.before}{abs(scaled):,.{decimals}f}{unit.after_difference}"

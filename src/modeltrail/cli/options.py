@@ -16,9 +16,14 @@ if TYPE_CHECKING:
 Format = Literal["table", "json", "jsonl", "csv"]
 PageFormat = Literal["table", "json"]
 LineFormat = Literal["table", "jsonl"]
+ReportFormat = Literal["table", "json", "jsonl", "csv", "md", "html"]
 
 FormatOption = Annotated[Format, typer.Option("--format", help="How to print it.")]
 PageFormatOption = Annotated[PageFormat, typer.Option("--format", help="How to print it.")]
+ReportFormatOption = Annotated[
+    ReportFormat,
+    typer.Option("--format", help="How to print it; html is a page with figures, in one file."),
+]
 LineFormatOption = Annotated[LineFormat, typer.Option("--format", help="How to print it.")]
 
 _WHEN = "ISO 8601, UTC unless it says otherwise, or an age such as 15m, 2h or 7d."

@@ -56,7 +56,7 @@ def frontier(
     since: options.Since = None,
     until: options.Until = None,
     alpha: Alpha = 0.05,
-    format: options.FormatOption = "table",
+    format: options.ReportFormatOption = "table",
 ) -> int:
     """
     Show what models cost and how good they are, and which are worth their price.
@@ -69,8 +69,8 @@ def frontier(
     from modeltrail.experiment.routing import frontier as frontier_of
     from modeltrail.experiment.routing import frontier_unpaired
 
-    source = _source(between, "feature", quality, pair_by, feature, experiment, since, until)
-    _check(alpha)
+    source = source_of(between, "feature", quality, pair_by, feature, experiment, since, until)
+    check_alpha(alpha)
     with reading(context.obj) as store:
         found = gather(store, source)
     compared = frontier_of if pair_by else frontier_unpaired
@@ -106,7 +106,7 @@ def what_if(
     since: options.Since = None,
     until: options.Until = None,
     alpha: Alpha = 0.05,
-    format: options.FormatOption = "table",
+    format: options.ReportFormatOption = "table",
 ) -> int:
     """
     Tell what another policy would have been worth, by calls whose variants were drawn.
@@ -122,8 +122,8 @@ def what_if(
     from modeltrail.experiment.logged import what_if as value_of
     from modeltrail.stats.estimate import NotEstimable
 
-    source = _source(between, by, quality, None, None, experiment, since, until)
-    _check(alpha)
+    source = source_of(between, by, quality, None, None, experiment, since, until)
+    check_alpha(alpha)
     choices = choices_from(all, policy or (), policy_file)
     with reading(context.obj) as store:
         log = read_log(store, source)
@@ -158,7 +158,7 @@ def cheapest(
     since: options.Since = None,
     until: options.Until = None,
     alpha: Alpha = 0.05,
-    format: options.FormatOption = "table",
+    format: options.ReportFormatOption = "table",
 ) -> int:
     """
     Find for each feature the cheapest model that is shown to be not worse.
@@ -171,7 +171,7 @@ def cheapest(
     from modeltrail.experiment.cheapest import cheapest_not_worse
     from modeltrail.experiment.logged import Calls, cheapest_by_log
 
-    source = _source(between, by, quality, pair_by, None, experiment, since, until)
+    source = source_of(between, by, quality, pair_by, None, experiment, since, until)
     with reading(context.obj) as store:
         found = gather(store, source)
         log = None if pair_by else read_log(store, source)
@@ -192,7 +192,7 @@ def cheapest(
     return _code_of_cheapest(result)
 
 
-def _source(
+def source_of(
     between: str,
     by: str,
     quality: str,
@@ -202,6 +202,12 @@ def _source(
     since: str | None,
     until: str | None,
 ) -> "Source":
+    """
+    Return what an answer is asked of.
+
+    Raises:
+        ConfigurationError: A time means none.
+    """
     import msgspec
 
     from modeltrail.experiment.answers import Source
@@ -211,7 +217,13 @@ def _source(
     return Source(between, by, quality, pair_by, filters)
 
 
-def _check(alpha: float) -> None:
+def check_alpha(alpha: float) -> None:
+    """
+    Refuse a level that is none.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
     if not 0 < alpha < 1:
         raise ConfigurationError("alpha must be between 0 and 1")
 

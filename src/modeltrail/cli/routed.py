@@ -5,6 +5,12 @@ Routes in words, tables and rows.
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
+from modeltrail.cli.routed_figures import (
+    frontier_figure,
+    frontier_key,
+    worth_figures,
+    worth_key,
+)
 from modeltrail.cli.worths import (
     FIGURES,
     PER_THOUSAND,
@@ -42,7 +48,7 @@ _OBSERVED = (
     "It is right only if within a feature nothing that bears on the quality decided which calls "
     "got what."
 )
-_ONE_LOOK = "The {level} intervals are for one look."
+ONE_LOOK = "The {level} intervals are for one look."
 ESTIMATES = {
     "snips": "self-normalised",
     "doubly_robust": "doubly robust",
@@ -56,10 +62,11 @@ def frontier_page(
     """
     Lay out a frontier.
     """
-    about = _about(source, gathered.left_out, alpha)
+    about = about_of(source, gathered.left_out, alpha)
     names = [source.arm, "answers", *FIGURES, *_gap_names(), "on_pareto", "on_hull"]
+    title = f"Cost and quality by {source.arm}"
     if isinstance(found, NotEstimable):
-        return _refused(FRONTIER_SCHEMA, about, names, found)
+        return refused(FRONTIER_SCHEMA, title, about, names, found)
     level = level_of(alpha)
     columns = [
         Column(clean(source.arm).upper(), "text"),
@@ -86,6 +93,7 @@ def frontier_page(
         cells.append(["(the best of each)", "", *worth_cells(oracle, scales), "", "", ""])
     return Page(
         FRONTIER_SCHEMA,
+        title,
         {
             **about,
             "questions": found.n_questions,
@@ -97,7 +105,9 @@ def frontier_page(
         [_point_row(source.arm, point) for point in found.points],
         [(columns, cells)],
         [_worth_their_price(found)],
-        [*_aiq(found.aiq), *_caveats(source), _ONE_LOOK.format(level=level)],
+        [*_aiq(found.aiq), *_caveats(source), ONE_LOOK.format(level=level)],
+        [frontier_figure(found)],
+        frontier_key(level),
     )
 
 
@@ -125,7 +135,7 @@ def what_if_page(source: Source, found: WhatIf, log: Log, choices: Choices, alph
     cells = [[titles[name], *worth_cells(each, scales)] for name, each in told.items()]
     rows = [{"estimate": name, **figures_of(each)} for name, each in told.items()]
     content = {
-        **_about(source, log.left_out, alpha),
+        **about_of(source, log.left_out, alpha),
         "policy": choices,
         "basis": found.basis,
         "calls": found.n_calls,
@@ -135,12 +145,15 @@ def what_if_page(source: Source, found: WhatIf, log: Log, choices: Choices, alph
     }
     return Page(
         WHAT_IF_SCHEMA,
+        "What another policy would have been worth",
         content,
         names,
         rows,
         [(columns, cells)],
         [_of_policy(found, refusal)],
-        [*_weights(found.weights), *_basis(found), _ONE_LOOK.format(level=level)],
+        [*_weights(found.weights), *_basis(found), ONE_LOOK.format(level=level)],
+        worth_figures({titles[name]: each for name, each in told.items()}),
+        worth_key(level),
     )
 
 
@@ -154,10 +167,11 @@ def cheapest_page(
     """
     Lay out a recommendation.
     """
-    about = {**_about(source, gathered.left_out, alpha), "margin": margin}
+    about = {**about_of(source, gathered.left_out, alpha), "margin": margin}
     names = [source.segment, "units", source.arm, "p"]
+    title = f"The cheapest {source.arm} that is not worse, by {source.segment}"
     if isinstance(found, NotEstimable):
-        return _refused(CHEAPEST_SCHEMA, about, names, found)
+        return refused(CHEAPEST_SCHEMA, title, about, names, found)
     level = level_of(alpha)
     worths = {"policy": found.policy, "single": found.single, "random": found.random}
     titles = {
@@ -169,6 +183,7 @@ def cheapest_page(
     cells = [[titles[name], *worth_cells(each, scales)] for name, each in worths.items()]
     return Page(
         CHEAPEST_SCHEMA,
+        title,
         {
             **about,
             "baseline": found.baseline,
@@ -197,17 +212,25 @@ def cheapest_page(
             *_gain(found),
             *_caveats(source),
             "Its worth is measured on units that had no say in the choices. "
-            + _ONE_LOOK.format(level=level),
+            + ONE_LOOK.format(level=level),
         ],
+        worth_figures({titles[name]: each for name, each in worths.items()}),
+        worth_key(level),
     )
 
 
-def _refused(schema: str, about: Row, names: Sequence[str], found: NotEstimable) -> Page:
+def refused(schema: str, title: str, about: Row, names: Sequence[str], found: NotEstimable) -> Page:
+    """
+    Lay out why there is no answer.
+    """
     content = {**about, "refused": found.reason}
-    return Page(schema, content, names, [], above=[f"Cannot tell: {found.reason}."])
+    return Page(schema, title, content, names, [], above=[f"Cannot tell: {found.reason}."])
 
 
-def _about(source: Source, left_out: LeftOut, alpha: float) -> Row:
+def about_of(source: Source, left_out: LeftOut, alpha: float) -> Row:
+    """
+    Say what was asked.
+    """
     return {
         "between": source.arm,
         "by": source.segment,

@@ -10,7 +10,10 @@ from modeltrail.cli.exits import tell
 from modeltrail.cli.output import write_csv, write_json, write_jsonl, write_table
 from modeltrail.experiment.routing import Mean, Worth
 from modeltrail.render.figures import UNKNOWN, count, decimals_for
+from modeltrail.render.html import page as html
+from modeltrail.render.html.page import Figure
 from modeltrail.render.layout import Column
+from modeltrail.render.markdown import cell, pipes
 from modeltrail.render.text import clean
 from modeltrail.stats.estimate import Interval, NotEstimable
 from modeltrail.stats.hull import AverageQuality
@@ -38,18 +41,24 @@ class Page:
     Attributes:
         content: Of the JSON document, beside the rows.
         names: Of the columns of the rows.
+        title: What it is about.
         tables: What people see: columns and cells.
         above: Sentences before the tables.
         below: Sentences behind them.
+        figures: Of a page of HTML.
+        key: How to read these.
     """
 
     schema: str
+    title: str
     content: Mapping[str, Any]
     names: Sequence[str]
     rows: Sequence[Row]
     tables: Sequence[Cells] = ()
     above: Sequence[str] = ()
     below: Sequence[str] = ()
+    figures: Sequence[Figure] = ()
+    key: Sequence[str] = ()
 
 
 def write_page(format: str, page: Page) -> None:
@@ -62,9 +71,14 @@ def write_page(format: str, page: Page) -> None:
         write_jsonl(page.rows)
     elif format == "csv":
         write_csv(page.names, page.rows)
+    elif format == "md":
+        _write_markdown(page)
+    elif format == "html":
+        print(html.page(_report(page)), end="")
     else:
         _write_text(page)
-    for line in _left_out(page.content["left_out"]):
+    # Elsewhere it is part of the page, which others will read.
+    for line in [] if format in {"md", "html"} else left_out_lines(page):
         tell(line)
 
 
@@ -78,6 +92,29 @@ def _write_text(page: Page) -> None:
         print()
     for line in page.below:
         print(clean(line))
+
+
+def _write_markdown(page: Page) -> None:
+    print(f"## {cell(page.title)}")
+    for line in page.above:
+        print(f"\n{cell(line)}")
+    for columns, cells in page.tables:
+        print()
+        for row in pipes(columns, cells):
+            print(row)
+    for line in [*page.below, *left_out_lines(page)]:
+        print(f"\n{cell(line)}")
+
+
+def _report(page: Page) -> html.Report:
+    tables = [html.Table("", columns, cells) for columns, cells in page.tables]
+    sections = [
+        *([html.Section("Figures", page.key, page.figures)] if page.figures else []),
+        *([html.Section("Numbers", tables=tables)] if tables else []),
+    ]
+    notes = [*page.below, *left_out_lines(page)]
+    last = [html.Section("How to read it", notes)] if notes else []
+    return html.Report(page.title, page.above, [], [*sections, *last])
 
 
 def level_of(alpha: float) -> str:
@@ -179,16 +216,23 @@ def reason_or(found: Worth | NotEstimable) -> Row:
     return plain(found) if isinstance(found, NotEstimable) else figures_of(found)
 
 
-def _left_out(left_out: Mapping[str, Any]) -> list[str]:
+def left_out_lines(page: Page) -> list[str]:
+    """
+    Say what is not compared, and why.
+    """
+    left_out: Mapping[str, Any] = page.content["left_out"]
     told = {
         "no_arm": "calls do not tell what is chosen between",
         "no_cost": "calls have no known cost, and are in no mean of it",
         "failed_cost": "failed attempts at questions that were answered have no known cost",
         "no_question": "calls do not tell which question they answer",
         "incomplete": "questions were not answered by all, at a known cost and quality",
+        "no_score": "questions have no score",
     }
     lines = [
-        f"left out: {count(left_out[name])} {why}" for name, why in told.items() if left_out[name]
+        f"left out: {count(left_out[name])} {why}"
+        for name, why in told.items()
+        if left_out.get(name)
     ]
     without = left_out["no_quality"]
     by_arm = ", ".join(f"{arm} {count(n)}" for arm, n in sorted(without.items()))

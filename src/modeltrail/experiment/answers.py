@@ -37,6 +37,8 @@ class Source:
         quality: `ok`, the share of calls without an error, or `outcome:NAME`.
         question: What calls to the same question share: `trace`, or a dimension
             such as `tag.question`. None if each call went to one arm.
+        priced: Whether answers to a question are compared by their cost, too, so that
+            those of unknown cost are left out.
     """
 
     arm: str
@@ -44,6 +46,7 @@ class Source:
     quality: str = OK
     question: str | None = None
     filters: Filters = field(default_factory=Filters)
+    priced: bool = True
 
 
 class Judged(NamedTuple):
@@ -130,7 +133,7 @@ def gather(store: Store, source: Source) -> Gathered:
         unknown = sum(each.call.cost_nanousd is None for each in judged)
         answers = [_answer(each) for each in judged]
         return Gathered(answers, _with(left_out, no_cost=unknown), shared)
-    found = _paired(judged, left_out, shared)
+    found = _paired(judged, left_out, shared, priced=source.priced)
     failed = sum(each.quality == 0 for each in found.unpriced) if source.quality == OK else 0
     return found.gathered._replace(refusal=_refusal(failed))
 
@@ -243,7 +246,9 @@ def _answer(judged: Judged) -> Answer:
     return Answer(unit, question, call.segment or "", str(call.arm), call.cost_nanousd, quality)
 
 
-def _paired(judged: Iterable[Judged], left_out: LeftOut, shared: Counter[str]) -> _Paired:
+def _paired(
+    judged: Iterable[Judged], left_out: LeftOut, shared: Counter[str], *, priced: bool
+) -> _Paired:
     attempts: defaultdict[tuple[str, str], list[Judged]] = defaultdict(list)
     no_question = 0
     for each in judged:
@@ -254,17 +259,18 @@ def _paired(judged: Iterable[Judged], left_out: LeftOut, shared: Counter[str]) -
     arms = {arm for _, arm in attempts}
     failed_cost, answers = 0, []
     for own in attempts.values():
-        kept, unknown = _kept(own)
+        own_answers, unknown = _kept(own)
         failed_cost += unknown
-        answers += kept
-    unpriced = [each for each in answers if each.cost_nanousd is None]
-    complete = _complete([each for each in answers if each.cost_nanousd is not None], arms)
+        answers += own_answers
+    unpriced = [each for each in answers if priced and each.cost_nanousd is None]
+    kept = [each for each in answers if not priced or each.cost_nanousd is not None]
+    complete = _complete(kept, arms)
     questions = {question for question, _ in attempts}
     left_out = _with(
         left_out,
         no_question=no_question,
         no_cost=len(unpriced),
-        failed_cost=failed_cost,
+        failed_cost=failed_cost if priced else 0,
         incomplete=len(questions) - len({each.question for each in complete}),
     )
     return _Paired(Gathered(complete, left_out, shared), unpriced)

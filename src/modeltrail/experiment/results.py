@@ -173,18 +173,30 @@ class Comparison:
         return "undecided" if not verdicts or "undecided" in verdicts else "decided"
 
     @property
+    def has_phases(self) -> bool:
+        """
+        Whether variants are compared within phases.
+        """
+        return any(each.name == "phases" for each in self.checks)
+
+    @property
+    def is_adjusted(self) -> bool:
+        """
+        Whether adjusted differences decide.
+        """
+        return any(each.adjusted for each in self.metrics)
+
+    @property
     def method(self) -> str:
         """
         How the figures were made.
         """
         has_quantiles = any(each.metric.p is not None for each in self.metrics)
-        has_phases = any(each.name == "phases" for each in self.checks)
-        is_adjusted = any(each.adjusted for each in self.metrics)
         return (
             METHOD
             + (QUANTILES if has_quantiles else "")
-            + (PHASES if has_phases else "")
-            + (ADJUSTED if is_adjusted else "")
+            + (PHASES if self.has_phases else "")
+            + (ADJUSTED if self.is_adjusted else "")
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -33,7 +33,9 @@ def counting(link: str) -> FromClause:
     # By id, too, which tells when it was recorded: two may have been known at once.
     newest = (c.at_us.desc(), cast(c.id, String).desc())
     place = func.row_number().over(partition_by=(c.name, c[link]), order_by=newest)
-    ranked = select(c.name, c.value, c[link], place.label("place")).where(c[link].is_not(None))
+    ranked = select(c.name, c.value, c.at_us, c[link], place.label("place")).where(
+        c[link].is_not(None)
+    )
     placed = ranked.subquery("placed")
-    last = select(placed.c.name, placed.c.value, placed.c[link]).where(placed.c.place == 1)
-    return last.subquery("last")
+    known = (placed.c.name, placed.c.value, placed.c.at_us, placed.c[link])
+    return select(*known).where(placed.c.place == 1).subquery("last")

@@ -25,7 +25,7 @@ from modeltrail.storage.observed import ObservedQueries
 from modeltrail.storage.quarantine import identity, is_corrupt, move_aside, quarantined
 from modeltrail.storage.rows import Batch, Row
 from modeltrail.storage.series import SeriesQueries
-from modeltrail.storage.trials import Trials
+from modeltrail.storage.trials_over_time import TrialsOverTime
 
 
 class Migrated(NamedTuple):
@@ -43,7 +43,13 @@ class Migrated(NamedTuple):
 
 
 class Store(
-    SeriesQueries, Trials, ObservedQueries, BeforeQueries, ArrivalQueries, AnswerQueries, Metered
+    SeriesQueries,
+    TrialsOverTime,
+    ObservedQueries,
+    BeforeQueries,
+    ArrivalQueries,
+    AnswerQueries,
+    Metered,
 ):
     """
     A trail's database, open for reading and appending.

@@ -1,0 +1,175 @@
+"""
+What the units of an experiment had done by and by: sums per variant, unit and span of time.
+
+One pass over an experiment's calls, however many moments are looked at: what a unit had
+done by some moment is the sum of what it did in the spans before.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Select, case, func, literal_column, or_, select
+
+from modeltrail.storage.outcomes import counting
+from modeltrail.storage.trials import Measure, Trials, sums_of
+
+_MICROS = 1_000_000
+
+
+class Times(NamedTuple):
+    """
+    When an experiment's calls started, microseconds UTC.
+    """
+
+    first_us: int
+    last_us: int
+
+
+class Spans(NamedTuple):
+    """
+    Spans of time of the same length, one after the other.
+
+    Attributes:
+        start_us: When the first begins; what is earlier counts as of it.
+        width_us: How long each is, at least 1.
+    """
+
+    start_us: int
+    width_us: int
+
+
+class SpanSums(NamedTuple):
+    """
+    What one unit in one variant did in one span.
+
+    Attributes:
+        span: Which, from 0.
+        sums: Total and count of each measure, in the order asked for.
+    """
+
+    span: int
+    variant: str
+    unit: str
+    sums: tuple[tuple[int, int], ...]
+
+
+class TrialsOverTime(Trials):
+    """
+    Reads of experiments, span by span.
+    """
+
+    def trial_times(self, experiment: str) -> Times | None:
+        """
+        Return when an experiment's calls began and when the last one did; None if it has none.
+        """
+        calls = self._summable()
+        at = calls.c.started_at_us
+        query = select(func.min(at).label("first_us"), func.max(at).label("last_us"))
+        (row,) = self._rows(query.where(*_of_it(calls.c, experiment)))
+        return None if row["first_us"] is None else Times(row["first_us"], row["last_us"])
+
+    def crossed_units(self, experiment: str) -> frozenset[str]:
+        """
+        Return the units that were seen in more than one variant.
+        """
+        calls = self._summable()
+        c = calls.c
+        query = (
+            select(c.unit_ref)
+            .where(*_of_it(c, experiment))
+            .group_by(c.unit_ref)
+            .having(func.min(c.variant) < func.max(c.variant))
+        )
+        return frozenset(row["unit_ref"] for row in self._rows(query))
+
+    def trial_spans(
+        self, experiment: str, measures: Sequence[Measure], spans: Spans
+    ) -> list[SpanSums]:
+        """
+        Return what units did, by the spans in which their calls started.
+
+        Args:
+            experiment: Its key.
+            measures: What to sum up.
+
+        Raises:
+            ConfigurationError: A measure is unknown, or has a cap that it cannot have.
+        """
+        calls = self._summable()
+        c = calls.c
+        columns = [sum for each in measures for sum in sums_of(calls, each)]
+        query = _by_span(
+            select(
+                c.unit_ref,
+                c.variant,
+                _span(c.started_at_us, spans),
+                *(each.label(f"sum_{place}") for place, each in enumerate(columns)),
+            ).where(*_of_it(c, experiment)),
+            c,
+        )
+        return [_span_sums(row, len(measures)) for row in self._rows(query)]
+
+    def outcome_spans(self, experiment: str, name: str, spans: Spans) -> list[SpanSums]:
+        """
+        Return the sums of an outcome, by the spans in which it became known.
+
+        One that was corrected counts from its correction on. The sum is in millionths.
+
+        Args:
+            experiment: Its key.
+            name: Of the outcome.
+        """
+        found: list[SpanSums] = []
+        for link in self._used_links():
+            query = self._outcomes_of(experiment, name, link, spans)
+            found += [_span_sums(row, 1) for row in self._rows(query)]
+        return found
+
+    def _outcomes_of(self, experiment: str, name: str, link: str, spans: Spans) -> Select[Any]:
+        calls = self._summable()
+        c = calls.c
+        joined = c.id if link == "call_id" else c[link]
+        owners = (
+            select(joined.label("link"), c.variant, c.unit_ref)
+            .where(*_of_it(c, experiment))
+            .distinct()
+            .subquery("owners")
+        )
+        told = counting(link).c
+        return _by_span(
+            select(
+                owners.c.unit_ref,
+                owners.c.variant,
+                _span(told.at_us, spans),
+                func.sum(func.round(told.value * _MICROS)).label("sum_0"),
+                func.count().label("sum_1"),
+            )
+            .join(owners, owners.c.link == told[link])
+            .where(told.name == name),
+            owners.c,
+        )
+
+
+def _of_it(c: Any, experiment: str) -> list[ColumnElement[bool]]:
+    return [
+        c.experiment == experiment,
+        c.variant.is_not(None),
+        c.unit_ref.is_not(None),
+        or_(c.shadow.is_(None), c.shadow.is_(False)),
+    ]
+
+
+def _span(at: Any, spans: Spans) -> ColumnElement[int]:
+    since = at - spans.start_us
+    return case((since < 0, 0), else_=since // spans.width_us).label("span")
+
+
+def _by_span(query: Select[Any], keys: Any) -> Select[Any]:
+    # By name: PostgreSQL does not see that two expressions with parameters are the same.
+    return query.group_by(keys.unit_ref, keys.variant, literal_column("span"))
+
+
+def _span_sums(row: Any, measures: int) -> SpanSums:
+    sums = [int(row[f"sum_{place}"] or 0) for place in range(2 * measures)]
+    pairs = tuple(zip(sums[::2], sums[1::2], strict=True))
+    return SpanSums(int(row["span"]), row["variant"], row["unit_ref"], pairs)
