@@ -80,9 +80,9 @@ def over_time(store: Store, found: Comparison) -> list[Course]:
     times = store.trial_times(found.experiment)
     assert times is not None
     named = _named(found)
-    crossed = store.crossed_units(found.experiment)
+    read, crossed = _read(store, found.experiment, named, times)
     courses = []
-    for metric, (scale, pieces, spans) in _read(store, found.experiment, named, times).items():
+    for metric, (scale, pieces, spans) in read.items():
         courses += _courses(metric, scale, _without(pieces, crossed), spans, found)
     return courses
 
@@ -103,7 +103,9 @@ def _named(found: Comparison) -> dict[Metric, Source]:
 _Read = dict[Metric, tuple[float, dict[int, list[_Piece]], Spans]]
 
 
-def _read(store: Store, key: str, named: Mapping[Metric, Source], times: Times) -> _Read:
+def _read(
+    store: Store, key: str, named: Mapping[Metric, Source], times: Times
+) -> tuple[_Read, frozenset[str]]:
     spans = Spans(times.first_us, -(-(times.last_us + 1 - times.first_us) // LOOKS))
     measured = {metric: source for metric, source in named.items() if source.measure}
     measures = list(dict.fromkeys(source.measure for source in measured.values() if source.measure))
@@ -116,7 +118,15 @@ def _read(store: Store, key: str, named: Mapping[Metric, Source], times: Times) 
         elif source.outcome:
             told = store.outcome_spans(key, source.outcome, spans)
             read[metric] = 1 / MICROS, *_fewer(_pieces(told, 0), spans)
-    return read
+    # Whoever has outcomes need not have them in both variants; calls tell it without asking.
+    return read, _crossed(rows) if rows else store.crossed_units(key)
+
+
+def _crossed(rows: Iterable[SpanSums]) -> frozenset[str]:
+    variants: dict[str, str] = {}
+    return frozenset(
+        row.unit for row in rows if variants.setdefault(row.unit, row.variant) != row.variant
+    )
 
 
 def _pieces(rows: Iterable[SpanSums], place: int) -> dict[int, list[_Piece]]:

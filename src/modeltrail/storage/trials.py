@@ -27,7 +27,7 @@ from modeltrail.storage.queries import CALLS, STORED, Queries, one_if
 
 _MICROS = 1_000_000
 # An experiment with more than this share of all calls is read by reading all of them.
-_SCAN_SHARE = 0.2
+SCAN_SHARE = 0.2
 # Stands for a propensity that is not known.
 _UNKNOWN_PPM = -1
 
@@ -173,7 +173,7 @@ class Trials(Queries):
         columns = [sum for each in measures for sum in sums_of(calls, each)]
         size = self._size(experiment)
         of_it = calls.c.experiment == experiment
-        if self._engine.dialect.name == "sqlite" and size.calls > self.last_seq() * _SCAN_SHARE:
+        if self._engine.dialect.name == "sqlite" and size.calls > self.last_seq() * SCAN_SHARE:
             # Without its index: looking up so many rows one by one takes longer than reading all.
             of_it = func.coalesce(calls.c.experiment, "") == experiment
         query = _trial_query(calls, of_it, columns, by_feature).where(*_in_phase(calls, phase))

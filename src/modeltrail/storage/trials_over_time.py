@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Select, case, func, literal_column, or_, select
 
 from modeltrail.storage.outcomes import counting
-from modeltrail.storage.trials import Measure, Trials, sums_of
+from modeltrail.storage.trials import SCAN_SHARE, Measure, Trials, sums_of
 
 _MICROS = 1_000_000
 
@@ -65,7 +65,7 @@ class TrialsOverTime(Trials):
         calls = self._summable()
         at = calls.c.started_at_us
         query = select(func.min(at).label("first_us"), func.max(at).label("last_us"))
-        (row,) = self._rows(query.where(*_of_it(calls.c, experiment)))
+        (row,) = self._rows(query.where(*self._of_it(calls.c, experiment)))
         return None if row["first_us"] is None else Times(row["first_us"], row["last_us"])
 
     def crossed_units(self, experiment: str) -> frozenset[str]:
@@ -76,7 +76,7 @@ class TrialsOverTime(Trials):
         c = calls.c
         query = (
             select(c.unit_ref)
-            .where(*_of_it(c, experiment))
+            .where(*self._of_it(c, experiment))
             .group_by(c.unit_ref)
             .having(func.min(c.variant) < func.max(c.variant))
         )
@@ -104,7 +104,7 @@ class TrialsOverTime(Trials):
                 c.variant,
                 _span(c.started_at_us, spans),
                 *(each.label(f"sum_{place}") for place, each in enumerate(columns)),
-            ).where(*_of_it(c, experiment)),
+            ).where(*self._of_it(c, experiment)),
             c,
         )
         return [_span_sums(row, len(measures)) for row in self._rows(query)]
@@ -125,13 +125,28 @@ class TrialsOverTime(Trials):
             found += [_span_sums(row, 1) for row in self._rows(query)]
         return found
 
+    def _of_it(self, c: Any, experiment: str) -> list[ColumnElement[bool]]:
+        of_it = c.experiment == experiment
+        if self._engine.dialect.name == "sqlite" and self._is_large(experiment):
+            # As in `trial`: without its index.
+            of_it = func.coalesce(c.experiment, "") == experiment
+        return [
+            of_it,
+            c.variant.is_not(None),
+            c.unit_ref.is_not(None),
+            or_(c.shadow.is_(None), c.shadow.is_(False)),
+        ]
+
+    def _is_large(self, experiment: str) -> bool:
+        return self._size(experiment).calls > self.last_seq() * SCAN_SHARE
+
     def _outcomes_of(self, experiment: str, name: str, link: str, spans: Spans) -> Select[Any]:
         calls = self._summable()
         c = calls.c
         joined = c.id if link == "call_id" else c[link]
         owners = (
             select(joined.label("link"), c.variant, c.unit_ref)
-            .where(*_of_it(c, experiment))
+            .where(*self._of_it(c, experiment))
             .distinct()
             .subquery("owners")
         )
@@ -148,15 +163,6 @@ class TrialsOverTime(Trials):
             .where(told.name == name),
             owners.c,
         )
-
-
-def _of_it(c: Any, experiment: str) -> list[ColumnElement[bool]]:
-    return [
-        c.experiment == experiment,
-        c.variant.is_not(None),
-        c.unit_ref.is_not(None),
-        or_(c.shadow.is_(None), c.shadow.is_(False)),
-    ]
 
 
 def _span(at: Any, spans: Spans) -> ColumnElement[int]:
