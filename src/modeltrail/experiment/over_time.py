@@ -4,6 +4,7 @@ A comparison as it went on: what one would have seen at earlier looks.
 Up to 40 looks are taken at moments of the same distance, from one pass over the calls, and one over
 each outcome that decides: sums per unit and span of time, put one upon the other. The last
 look is the comparison itself. Units that were seen in two variants are left out of all looks.
+On a million calls of 10,000 users this takes about twice the CPU of the comparison itself.
 """
 
 from collections import defaultdict

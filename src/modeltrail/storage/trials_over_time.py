@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, case, func, literal_column, or_, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from modeltrail.storage.outcomes import counting
+from modeltrail.storage.queries import unreadable
 from modeltrail.storage.trials import SCAN_SHARE, Measure, Trials, sums_of
 
 _MICROS = 1_000_000
@@ -107,7 +109,7 @@ class TrialsOverTime(Trials):
             ).where(*self._of_it(c, experiment)),
             c,
         )
-        return [_span_sums(row, len(measures)) for row in self._rows(query)]
+        return self._span_sums(query)
 
     def outcome_spans(self, experiment: str, name: str, spans: Spans) -> list[SpanSums]:
         """
@@ -122,8 +124,19 @@ class TrialsOverTime(Trials):
         found: list[SpanSums] = []
         for link in self._used_links():
             query = self._outcomes_of(experiment, name, link, spans)
-            found += [_span_sums(row, 1) for row in self._rows(query)]
+            found += self._span_sums(query)
         return found
+
+    def _span_sums(self, query: Select[Any]) -> list[SpanSums]:
+        # By place, and not by name as elsewhere: there may be some hundred thousand rows.
+        try:
+            with self._engine.connect() as connection:
+                return [
+                    SpanSums(span, variant, unit, _pairs(sums))
+                    for unit, variant, span, *sums in connection.execute(query)
+                ]
+        except SQLAlchemyError as error:
+            raise unreadable(error) from error
 
     def _of_it(self, c: Any, experiment: str) -> list[ColumnElement[bool]]:
         of_it = c.experiment == experiment
@@ -175,7 +188,7 @@ def _by_span(query: Select[Any], keys: Any) -> Select[Any]:
     return query.group_by(keys.unit_ref, keys.variant, literal_column("span"))
 
 
-def _span_sums(row: Any, measures: int) -> SpanSums:
-    sums = [int(row[f"sum_{place}"] or 0) for place in range(2 * measures)]
-    pairs = tuple(zip(sums[::2], sums[1::2], strict=True))
-    return SpanSums(int(row["span"]), row["variant"], row["unit_ref"], pairs)
+def _pairs(sums: Sequence[Any]) -> tuple[tuple[int, int], ...]:
+    # PostgreSQL adds whole numbers up to decimals.
+    whole = [int(each or 0) for each in sums]
+    return tuple(zip(whole[::2], whole[1::2], strict=True))
