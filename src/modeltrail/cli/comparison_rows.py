@@ -139,7 +139,7 @@ def _adjusted_cells(
     if isinstance(each, NotEstimable) or metric.findings[variant].verdict == "invalid":
         return [UNKNOWN] * 4
     unit = UNITS[metric.metric.unit_of_measure]
-    decimals = _decimals_of(_widest(each.contrast), unit)
+    decimals = decimals_of(_widest(each.contrast), unit)
     cells = _contrast(each.contrast, unit, decimals)[:3]
     return [*cells, f"{100 * (each.variance_ratio - 1):+.0f}%"]
 
