@@ -294,6 +294,9 @@ def test_adjusted_by_what_users_did_before(cli: Any, url: str, arms: Any) -> Non
     assert (
         "### Adjusted: these decide" in cli(*words, "--adjust", "before", "--format", "md").stdout
     )
+    page = cli(*words, "--adjust", "before", "--format", "html").stdout
+    assert "Adjusted: these decide" in page
+    assert "shown for this look alone" in page
 
 
 def test_what_cannot_be_adjusted_is_undecided(cli: Any, arms: Any) -> None:
