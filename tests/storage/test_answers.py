@@ -31,7 +31,7 @@ def test_calls_with_what_is_chosen_between(store: Store) -> None:
             call(START_US + 3, request_model="m", shadow=True, trace_id="t-1"),
         ],
     )
-    found = store.routed_calls("model", "feature")
+    found = list(store.routed_calls("model", "feature"))
     assert [(each.arm, each.segment, each.status, each.question) for each in found] == [
         ("m", "a", "ok", None),
         ("n", None, "error", None),
@@ -51,12 +51,12 @@ def test_answers_in_shadow_count_where_questions_are_put_together(store: Store) 
             call(START_US + 2, trace_id="t-2", tags='{"q":2}', feature="b"),
         ],
     )
-    by_trace = store.routed_calls("model", "feature", question="trace")
+    by_trace = list(store.routed_calls("model", "feature", question="trace"))
     assert [each.question for each in by_trace] == ["t-1", "t-1", "t-2"]
     by_tag = store.routed_calls("model", "feature", question="tag.q")
     assert [each.question for each in by_tag] == ["1", None, "2"]
     only = Filters(feature="a", since_us=START_US + 1)
-    assert len(store.routed_calls("model", "feature", only, question="trace")) == 1
+    assert len(list(store.routed_calls("model", "feature", only, question="trace"))) == 1
     with pytest.raises(ConfigurationError, match="cannot be grouped by 'nothing'"):
         store.routed_calls("nothing", "feature")
 

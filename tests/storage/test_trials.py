@@ -90,12 +90,30 @@ def test_features_apart(store: Store) -> None:
         record(2, cost_nanousd=5, feature="b"),
         record(3, cost_nanousd=1),
     )
-    found = store.trial("e", [Measure("cost")], by_feature=True).units
-    assert {each.feature: each.sums for each in found} == {
+    found = store.trial("e", [Measure("cost")], by_feature=True)
+    assert {each.feature: each.sums for each in found.of_features} == {
         "a": ((10, 1),),
         "b": ((25, 2),),
         None: ((1, 1),),
     }
+
+
+def test_a_unit_is_the_same_by_feature_or_not(store: Store) -> None:
+    """Two features begin at once: the one that sorts first is the first; one propensity differs."""
+    put(
+        store,
+        record(1, cost_nanousd=10, feature="b", id=uuid7(START)),
+        record(1, cost_nanousd=20, feature="a", status="error"),
+        record(2, feature=None, propensity_ppm=400_000),
+        record(3, unit_ref="u2", latency_us=5, feature="c"),
+    )
+    found = store.trial("e", ALL, by_feature=True).units
+    assert [(each.unit, each.calls, each.first_feature, each.propensity_ppm) for each in found] == [
+        ("u1", 3, "a", None),
+        ("u2", 1, "c", 500_000),
+    ]
+    assert sorted(found) == sorted(store.trial("e", ALL).units)
+    assert (found[0].unpriced, found[0].sums[0], found[0].sums[4]) == (1, (30, 2), (1, 3))
 
 
 def test_caps(store: Store) -> None:

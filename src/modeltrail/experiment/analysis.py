@@ -83,7 +83,7 @@ def analyse(store: Store, key: str, asked: Asked = Asked()) -> Comparison:
     named = dict(metric_named(word, are_shares(outcomes)) for word in asked.metrics)
     measures = list(dict.fromkeys(each.measure for each in named.values() if each.measure))
     weights = {} if asked.weights else phase_weights(store, key, declared)
-    trial, log = read_log(store, key, measures, weights)
+    trial, log = read_log(store, key, measures, weights, by_feature=asked.by_feature)
     if not trial.units and not trial.unassigned:
         raise no_such_experiment(store, key)
     plan = _plan(asked, declared, trial, phased=log.phases is not None)
@@ -107,7 +107,7 @@ def analyse(store: Store, key: str, asked: Asked = Asked()) -> Comparison:
     evidence = Evidence(
         rows={metric.name: rows[metric.name] for metric in named},
         exposed=exposed,
-        by_feature=_by_feature(log, named, measures) if asked.by_feature else None,
+        by_feature=_by_feature(log, trial, named, measures) if asked.by_feature else None,
         phases=log.phases,
         adjustment=adjustment,
         notes=(*noted, _check_plan(asked, declared, trial), _check_assigned(trial)),
@@ -206,11 +206,11 @@ def _adjustment(
 
 
 def _by_feature(
-    log: Log, named: Mapping[Metric, Source], measures: Sequence[Measure]
+    log: Log, trial: Trial, named: Mapping[Metric, Source], measures: Sequence[Measure]
 ) -> dict[str, dict[str, Sequence[UnitSums]]]:
     units: defaultdict[str, list[TrialUnit]] = defaultdict(list)
     outcomes: defaultdict[str, list[OutcomeSums]] = defaultdict(list)
-    for each in log.units(measures):
+    for each in trial.of_features:
         units[each.feature or NO_FEATURE].append(each)
     names = [source.outcome for source in named.values() if source.outcome]
     for outcome in log.outcomes(names, by_feature=True) if names else []:

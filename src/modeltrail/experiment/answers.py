@@ -8,9 +8,9 @@ outcomes simply count. A unit has the mean of its values.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from modeltrail.errors import ConfigurationError
 from modeltrail.experiment.declaration import declarations
@@ -56,6 +56,15 @@ class Judged(NamedTuple):
 
     call: RoutedCall
     quality: float
+
+
+class _Attempt(NamedTuple):
+    """
+    A call that was to answer a question.
+    """
+
+    answer: Answer
+    is_ok: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +137,12 @@ def gather(store: Store, source: Source) -> Gathered:
     Raises:
         ConfigurationError: A dimension or the quality is unknown.
     """
-    judged, left_out, shared = _judged(store, source)
+    judging = _Judging(store, source)
     if source.question is None:
-        unknown = sum(each.call.cost_nanousd is None for each in judged)
-        answers = [_answer(each) for each in judged]
-        return Gathered(answers, _with(left_out, no_cost=unknown), shared)
-    found = _paired(judged, left_out, shared, priced=source.priced)
+        answers = [_answer(each, judging.known) for each in judging]
+        unknown = sum(each.cost_nanousd is None for each in answers)
+        return Gathered(answers, _with(judging.left_out(), no_cost=unknown), +judging.shared)
+    found = _paired(judging, priced=source.priced)
     failed = sum(each.quality == 0 for each in found.unpriced) if source.quality == OK else 0
     return found.gathered._replace(refusal=_refusal(failed))
 
@@ -145,34 +154,56 @@ def read_log(store: Store, source: Source) -> Log:
     Raises:
         ConfigurationError: A dimension or the quality is unknown.
     """
-    judged, left_out, shared = _judged(store, source)
+    judging = _Judging(store, source)
     # What served a call, unlike its variant, was not drawn with that probability.
     enrolled = _enrolled(store, source) if source.arm == "variant" else None
-    logged = [(each.call, _logged(each, enrolled)) for each in judged]
-    priced = [
-        reward._replace(reward=float(call.cost_nanousd))
-        for call, reward in logged
-        if call.cost_nanousd is not None
-    ]
-    left_out = _with(left_out, no_cost=len(logged) - len(priced))
-    return Log([reward for _, reward in logged], priced, left_out, shared)
+    logged: list[LoggedCall] = []
+    priced: list[LoggedCall] = []
+    for judged in judging:
+        own = _logged(judged, enrolled, judging.known)
+        logged.append(own)
+        if (cost_nanousd := judged.call.cost_nanousd) is not None:
+            priced.append(own._replace(reward=float(cost_nanousd)))
+    left_out = _with(judging.left_out(), no_cost=len(logged) - len(priced))
+    return Log(logged, priced, left_out, +judging.shared)
 
 
-def _judged(store: Store, source: Source) -> tuple[list[Judged], LeftOut, Counter[str]]:
-    _check_experiment(store, source)
-    values = _values(store, source.quality)
-    calls = store.routed_calls(source.arm, source.segment, source.filters, question=source.question)
-    judged, no_quality, shared, no_arm = [], Counter[str](), Counter[str](), 0
-    for call in calls:
-        found = _ok(call) if values is None else _value_of(call, values)
-        if call.arm is None:
-            no_arm += 1
-        elif found is None:
-            no_quality[call.arm] += 1
-        else:
-            judged.append(Judged(call, found[1]))
-            shared[found[0]] += found[0] in SHARED
-    return judged, LeftOut(no_arm=no_arm, no_quality=dict(no_quality)), +shared
+class _Judging:
+    """
+    The calls of a trail that can be judged, one after the other, and what became of the others.
+
+    Attributes:
+        shared: Calls whose quality is that of their session or unit, by which of the two.
+        known: Texts and figures that many calls have, each once: a log of a million calls is kept.
+    """
+
+    def __init__(self, store: Store, source: Source) -> None:
+        _check_experiment(store, source)
+        self.shared: Counter[str] = Counter()
+        self.known: dict[Any, Any] = {}
+        self._no_arm = 0
+        self._no_quality: Counter[str] = Counter()
+        self._values = _values(store, source.quality)
+        self._calls = store.routed_calls(
+            source.arm, source.segment, source.filters, question=source.question
+        )
+
+    def __iter__(self) -> Iterator[Judged]:
+        for call in self._calls:
+            found = _ok(call) if self._values is None else _value_of(call, self._values)
+            if call.arm is None:
+                self._no_arm += 1
+            elif found is None:
+                self._no_quality[call.arm] += 1
+            else:
+                self.shared[found[0]] += found[0] in SHARED
+                yield Judged(call, found[1])
+
+    def left_out(self) -> LeftOut:
+        """
+        Return what could not be judged, once all calls are read.
+        """
+        return LeftOut(no_arm=self._no_arm, no_quality=dict(self._no_quality))
 
 
 def _check_experiment(store: Store, source: Source) -> None:
@@ -230,32 +261,40 @@ def _enrolled(store: Store, source: Source) -> dict[str | None, float]:
     return {each.phase: each.enrolled for each in declared}
 
 
-def _logged(judged: Judged, enrolled: Mapping[str | None, float] | None) -> LoggedCall:
+def _logged(
+    judged: Judged, enrolled: Mapping[str | None, float] | None, known: dict[Any, Any]
+) -> LoggedCall:
     call, quality = judged
     propensity = None
     if enrolled is not None and call.propensity_ppm is not None:
         propensity = call.propensity_ppm / _PPM / enrolled.get(call.phase, 1.0)
     unit = _unit(call, call.trace_id or call.id)
-    return LoggedCall(unit, call.segment or "", str(call.arm), propensity, quality)
+    row = (unit, call.segment or "", str(call.arm), propensity, quality)
+    return LoggedCall(*(known.setdefault(each, each) for each in row))
 
 
-def _answer(judged: Judged) -> Answer:
+def _answer(judged: Judged, known: dict[Any, Any]) -> Answer:
     call, quality = judged
-    unit = _unit(call, call.trace_id or call.id)
-    question = call.question or call.id
-    return Answer(unit, question, call.segment or "", str(call.arm), call.cost_nanousd, quality)
+    unit = _unit(call, call.question or call.trace_id or call.id)
+    # Where none was asked for, no two calls answer the same one.
+    row = (unit, call.question or "", call.segment or "", str(call.arm))
+    unit, question, segment, arm = (known.setdefault(each, each) for each in row)
+    return Answer(
+        unit, question, segment, arm, call.cost_nanousd, known.setdefault(quality, quality)
+    )
 
 
-def _paired(
-    judged: Iterable[Judged], left_out: LeftOut, shared: Counter[str], *, priced: bool
-) -> _Paired:
-    attempts: defaultdict[tuple[str, str], list[Judged]] = defaultdict(list)
+def _paired(judging: _Judging, *, priced: bool) -> _Paired:
+    attempts: defaultdict[tuple[str, str], list[_Attempt]] = defaultdict(list)
     no_question = 0
-    for each in judged:
+    for each in judging:
         if each.call.question is None:
             no_question += 1
         else:
-            attempts[each.call.question, str(each.call.arm)].append(each)
+            answer = _answer(each, judging.known)
+            attempts[answer.question, answer.model].append(
+                _Attempt(answer, each.call.status == "ok")
+            )
     arms = {arm for _, arm in attempts}
     failed_cost, answers = 0, []
     for own in attempts.values():
@@ -267,13 +306,13 @@ def _paired(
     complete = _complete(kept, arms)
     questions = {question for question, _ in attempts}
     left_out = _with(
-        left_out,
+        judging.left_out(),
         no_question=no_question,
         no_cost=len(unpriced),
         failed_cost=failed_cost if priced else 0,
         incomplete=len(questions) - len({each.question for each in complete}),
     )
-    return _Paired(Gathered(complete, left_out, shared), unpriced)
+    return _Paired(Gathered(complete, left_out, +judging.shared), unpriced)
 
 
 def _refusal(failed: int) -> NotEstimable | None:
@@ -285,24 +324,18 @@ def _refusal(failed: int) -> NotEstimable | None:
     )
 
 
-def _kept(attempts: Sequence[Judged]) -> tuple[list[Answer], int]:
+def _kept(attempts: Sequence[_Attempt]) -> tuple[list[Answer], int]:
     """
     Return an arm's answers to a question, and how many failed attempts have no known cost.
 
     More than one is kept: which of them counts is not for us to say.
     """
-    good = [each for each in attempts if each.call.status == "ok"] or [attempts[-1]]
-    rest = [each for each in attempts if each not in good]
-    known = [each.call.cost_nanousd for each in rest if each.call.cost_nanousd is not None]
-    first, *others = [_of_question(each) for each in good]
+    first, *others = [each.answer for each in attempts if each.is_ok] or [attempts[-1].answer]
+    failed = [each.answer for each in attempts if each.answer is not first and not each.is_ok]
+    known = [each.cost_nanousd for each in failed if each.cost_nanousd is not None]
     if first.cost_nanousd is not None:
         first = first._replace(cost_nanousd=first.cost_nanousd + sum(known))
-    return [first, *others], len(rest) - len(known)
-
-
-def _of_question(judged: Judged) -> Answer:
-    answer = _answer(judged)
-    return answer._replace(unit=_unit(judged.call, answer.question))
+    return [first, *others], len(failed) - len(known)
 
 
 def _complete(answers: Sequence[Answer], arms: set[str]) -> list[Answer]:

@@ -10,7 +10,7 @@ from modeltrail.experiment.metrics import Source
 from modeltrail.experiment.phases import OfUnit, Phases, first_phases, in_first_phase
 from modeltrail.storage import Store
 from modeltrail.storage.observed import UnitValues
-from modeltrail.storage.trials import InPhase, Measure, OutcomeSums, Trial, TrialUnit
+from modeltrail.storage.trials import InPhase, Measure, OutcomeSums, Trial
 
 Weights = Mapping[InPhase, Mapping[str, float] | None]
 _Row = TypeVar("_Row", bound=OfUnit)
@@ -30,14 +30,6 @@ class Log:
     key: str
     weights: Weights
     phases: Phases | None
-
-    def units(self, measures: Sequence[Measure]) -> list[TrialUnit]:
-        """
-        Return the sums of units, feature by feature.
-        """
-        return self._kept(
-            lambda phase: self.store.trial(self.key, measures, by_feature=True, phase=phase).units
-        )
 
     def outcomes(
         self, names: Sequence[str] | None = None, *, by_feature: bool = False
@@ -78,15 +70,27 @@ class Log:
 
 
 def read_log(
-    store: Store, key: str, measures: Sequence[Measure], weights: Weights
+    store: Store,
+    key: str,
+    measures: Sequence[Measure],
+    weights: Weights,
+    *,
+    by_feature: bool = False,
 ) -> tuple[Trial, Log]:
     """
     Read the sums of an experiment's units, and find out in which phase each belongs.
+
+    Args:
+        by_feature: Whether they are summed up feature by feature, too.
     """
     if not weights:
-        return store.trial(key, measures), Log(store, key, weights, None)
-    trials = {phase: store.trial(key, measures, phase=phase) for phase in weights}
+        trial = store.trial(key, measures, by_feature=by_feature)
+        return trial, Log(store, key, weights, None)
+    trials = {
+        phase: store.trial(key, measures, by_feature=by_feature, phase=phase) for phase in weights
+    }
     phases = first_phases(trials, weights)
     units = in_first_phase({phase: each.units for phase, each in trials.items()}, phases)
-    trial = next(iter(trials.values()))._replace(units=units)
+    parts = in_first_phase({phase: each.of_features for phase, each in trials.items()}, phases)
+    trial = next(iter(trials.values()))._replace(units=units, of_features=parts)
     return trial, Log(store, key, weights, phases)

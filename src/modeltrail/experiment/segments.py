@@ -59,7 +59,8 @@ def _tested(
     tested: list[_Found] = []
     refused: list[Skipped] = []
     for feature, listed in sorted((evidence.by_feature or {}).items()):
-        rows = without(listed, crossed).get(metric.name, ())
+        own = {metric.name: listed.get(metric.name, ())}
+        rows = without(own, crossed)[metric.name]
         for name, sides in sides_of(metric, names, rows, evidence.phases).items():
             found = pair(metric, *sides, plan, len(names)).contrast
             reason = _refusal(found)

@@ -84,10 +84,12 @@ def _scaled(source: Source, values: Sequence[int]) -> "array[float]":
 
 
 def _call_rows(source: Source, units: Sequence[TrialUnit], place: int) -> list[UnitSums]:
+    found = ((each.variant, each.unit, *each.sums[place]) for each in units)
+    scale = source.scale
     return [
-        UnitSums(each.variant, each.unit, each.sums[place][0] * source.scale, each.sums[place][1])
-        for each in units
-        if any(each.sums[place])
+        UnitSums(variant, unit, total * scale, count)
+        for variant, unit, total, count in found
+        if total or count
     ]
 
 

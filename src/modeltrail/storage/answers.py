@@ -2,15 +2,14 @@
 Named reads for those who choose routes: single calls, and how good they were.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Float, Select, cast, func, select
-from sqlalchemy.exc import SQLAlchemyError
 
 from modeltrail.storage.dimensions import Keys
 from modeltrail.storage.outcomes import OUTCOMES, counting
-from modeltrail.storage.queries import CALLS, Filters, Queries, conditions, unreadable, whole
+from modeltrail.storage.queries import CALLS, Filters, Queries, conditions, whole
 
 # What calls to one question have in common, beside the dimensions.
 TRACE = "trace"
@@ -85,9 +84,9 @@ class AnswerQueries(Queries):
         filters: Filters = Filters(),
         *,
         question: str | None = None,
-    ) -> list[RoutedCall]:
+    ) -> Iterator[RoutedCall]:
         """
-        Return single calls, in the order they were stored.
+        Return single calls, in the order they were stored, as they are read.
 
         A hit of a cache says nothing about a model, and is left out. Nobody saw what
         was answered in shadow; it counts only where answers to the same
@@ -109,7 +108,7 @@ class AnswerQueries(Queries):
             wanted.append(_is_not(CALLS.c.shadow))
         own = [CALLS.c[name] for name in _OWN]
         query = select(*own, *keys.columns).where(*wanted).order_by(CALLS.c.seq)
-        return [_routed(row, keys, question) for row in self._streamed(query)]
+        return (_routed(row, keys, question) for row in self._streamed(query))
 
     def outcome_values(self, name: str) -> OutcomeValues:
         """
@@ -143,24 +142,27 @@ class AnswerQueries(Queries):
         return self._by_subject(query)
 
     def _by_subject(self, query: Select[Any]) -> dict[str, float]:
-        return {str(row["whose"]): float(row["value"]) for row in self._streamed(query)}
-
-    def _streamed(self, query: Select[Any]) -> Any:
-        try:
-            options = {"stream_results": True, "yield_per": 5_000}
-            with self._engine.connect().execution_options(**options) as connection:
-                yield from connection.execute(query).mappings()
-        except SQLAlchemyError as error:
-            raise unreadable(error) from error
+        return {str(whose): float(value) for whose, value in self._streamed(query)}
 
 
 def _is_not(flag: Any) -> Any:
     return func.coalesce(flag, False).is_(False)
 
 
-def _routed(row: Mapping[str, Any], keys: Keys, question: str | None) -> RoutedCall:
-    arm, segment, *pair = keys.of(row)
-    own = {name: row[name] for name in _OWN}
-    own |= {"id": str(own["id"]), "cost_nanousd": whole(own["cost_nanousd"])}
-    shared = own["trace_id"] if question == TRACE else (pair[0] if pair else None)
-    return RoutedCall(**own, arm=arm, segment=segment, question=shared)
+def _routed(row: Sequence[Any], keys: Keys, question: str | None) -> RoutedCall:
+    id, trace_id, session_ref, unit_ref, user_ref, status, cost_nanousd, ppm, phase, *found = row
+    arm, segment, *pair = keys.read(found)
+    return RoutedCall(
+        str(id),
+        trace_id,
+        session_ref,
+        unit_ref,
+        user_ref,
+        status,
+        whole(cost_nanousd),
+        ppm,
+        phase,
+        arm,
+        segment,
+        trace_id if question == TRACE else (pair[0] if pair else None),
+    )

@@ -106,10 +106,15 @@ class Keys:
         """
         Return the values that a row's calls share, in the order asked for.
         """
-        found = (row[column.name] for column in self.columns)
+        return self.read([row[column.name] for column in self.columns])
+
+    def read(self, values: Sequence[Any]) -> tuple[str | None, ...]:
+        """
+        Return the values of `columns` as people read them.
+        """
         return tuple(
             None if value is None else each.as_text(value)
-            for each, value in zip(self._dimensions, found, strict=True)
+            for each, value in zip(self._dimensions, values, strict=True)
         )
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import (
     ColumnElement,
     Engine,
     FromClause,
+    Select,
     TableClause,
     case,
     column,
@@ -49,6 +50,7 @@ EVENTS = _view("event", Event, ("id", "at_us", "kind", "detail"), "seq")
 
 # Calls that are read at once where all are: each time the amendments are joined.
 PAGE = 20_000
+_STREAMED = {"stream_results": True, "yield_per": 5_000}
 
 
 class Filters(msgspec.Struct, frozen=True, kw_only=True):
@@ -276,6 +278,16 @@ class Queries:
             return CALLS
         amended = self._rows(select(AMENDMENTS.c.call_id).limit(1))
         return CALLS if amended else STORED
+
+    def _streamed(self, query: Select[Any]) -> Iterator[Sequence[Any]]:
+        """
+        Return rows as they come, not all of them in memory.
+        """
+        try:
+            with self._engine.connect().execution_options(**_STREAMED) as connection:
+                yield from connection.execute(query)
+        except SQLAlchemyError as error:
+            raise unreadable(error) from error
 
     def _rows(self, query: Any) -> list[Mapping[str, Any]]:
         try:

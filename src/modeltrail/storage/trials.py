@@ -6,6 +6,8 @@ Calls are those that were assigned, whatever served them; those in shadow do not
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -17,6 +19,7 @@ from sqlalchemy import (
     case,
     cast,
     func,
+    null,
     or_,
     select,
 )
@@ -58,10 +61,10 @@ class InPhase(NamedTuple):
 
 class TrialUnit(NamedTuple):
     """
-    What one unit did in one variant, and in one feature if that was asked for.
+    What one unit did in one variant, on the whole or in one feature.
 
     Attributes:
-        feature: None if calls have none, or if it was not asked for.
+        feature: None on the whole, or if calls have none.
         unpriced: Calls that ended well and whose cost is not known.
         first_at_us: When the first of them started.
         first_feature: The feature of that one; None if it has none.
@@ -86,6 +89,7 @@ class Trial(NamedTuple):
     The calls of an experiment, summed up.
 
     Attributes:
+        of_features: The same feature by feature; none if that was not asked for.
         unassigned: Calls without a variant or without a unit; they are in no sum.
         unit_type: What was randomised; None if the first call does not tell.
     """
@@ -93,6 +97,7 @@ class Trial(NamedTuple):
     units: list[TrialUnit]
     unassigned: int
     unit_type: str | None
+    of_features: Sequence[TrialUnit] = ()
 
 
 class OutcomeSums(NamedTuple):
@@ -139,7 +144,7 @@ MEASURES: Mapping[str, _Value] = {
     ),
     "latency": _known("latency_us"),
     "tokens": lambda c: (c.input_tokens + c.output_tokens, c.input_tokens + c.output_tokens),
-    "errors": lambda c: (one_if(c.status == "error"), c.id),
+    "errors": lambda c: (one_if(c.status == "error"), 1),
 }
 CAPPED = frozenset({"cost", "latency", "tokens"})
 
@@ -163,7 +168,7 @@ class Trials(Queries):
         Args:
             experiment: Its key.
             measures: What to sum up.
-            by_feature: Whether each unit's calls are summed up feature by feature.
+            by_feature: Whether each unit's calls are summed up feature by feature, too.
             phase: Only the calls of this phase; by default all.
 
         Raises:
@@ -177,8 +182,11 @@ class Trials(Queries):
             # Without its index: looking up so many rows one by one takes longer than reading all.
             of_it = func.coalesce(calls.c.experiment, "") == experiment
         query = _trial_query(calls, of_it, columns, by_feature).where(*_in_phase(calls, phase))
-        units = [_trial_unit(row, len(measures)) for row in self._rows(query)]
-        return Trial(units, size.unassigned, size.unit_type)
+        units = [_trial_unit(row) for row in self._streamed(query)]
+        if not by_feature:
+            return Trial(units, size.unassigned, size.unit_type)
+        whole = [_whole(list(own)) for _, own in groupby(units, itemgetter(0, 1))]
+        return Trial(whole, size.unassigned, size.unit_type, units)
 
     def trial_outcomes(
         self,
@@ -257,18 +265,24 @@ def _trial_query(
     columns: Sequence[ColumnElement[Any]],
     by_feature: bool,
 ) -> Select[Any]:
+    """
+    Return the query for the rows of units; by feature, those of one unit follow each other.
+    """
     c = calls.c
     # The unit first: most comparisons of a sort end there.
     keys = [c.unit_ref, c.variant, *([c.feature] if by_feature else [])]
-    # The first call's feature: a time of 16 digits before it makes the least text the first.
-    first = cast(c.started_at_us, String(20)) + " " + func.coalesce(c.feature, "")
     ppm = func.coalesce(c.propensity_ppm, _UNKNOWN_PPM)
-    return (
+    found = (
         select(
-            *keys,
+            c.variant,
+            c.unit_ref,
+            c.feature if by_feature else null(),
             func.count().label("calls"),
-            func.sum(one_if(and_(c.status == "ok", c.cost_nanousd.is_(None)))).label("unpriced"),
-            func.min(first).label("first"),
+            func.sum(one_if(and_(c.cost_nanousd.is_(None), c.status == "ok"))).label("unpriced"),
+            # Of one feature it is enough to put the text together once.
+            _beginning(func.min(c.started_at_us), c)
+            if by_feature
+            else func.min(_beginning(c.started_at_us, c)),
             func.min(ppm).label("least_ppm"),
             func.max(ppm).label("most_ppm"),
             *(each.label(f"sum_{place}") for place, each in enumerate(columns)),
@@ -281,6 +295,14 @@ def _trial_query(
         )
         .group_by(*keys)
     )
+    return found.order_by(*keys) if by_feature else found
+
+
+def _beginning(at_us: ColumnElement[int], c: Any) -> ColumnElement[str]:
+    """
+    Return a text of which the least tells the first call's feature: a time of 16 digits before it.
+    """
+    return cast(at_us, String(20)) + " " + func.coalesce(c.feature, "")
 
 
 def assigned(
@@ -310,19 +332,39 @@ def not_in_shadow(calls: FromClause) -> ColumnElement[bool]:
     return or_(calls.c.shadow.is_(None), calls.c.shadow.is_(False))
 
 
-def _trial_unit(row: Mapping[str, Any], measures: int) -> TrialUnit:
-    first_at_us, _, first_feature = row["first"].partition(" ")
-    sums = [int(row[f"sum_{place}"] or 0) for place in range(2 * measures)]
+def _trial_unit(row: Sequence[Any]) -> TrialUnit:
+    variant, unit, feature, calls, unpriced, first, least_ppm, most_ppm, *found = row
+    first_at_us, _, first_feature = first.partition(" ")
+    # A sum of BIGINT is a Decimal on PostgreSQL.
+    sums = [int(each or 0) for each in found]
     return TrialUnit(
-        variant=row["variant"],
-        unit=row["unit_ref"],
-        feature=row.get("feature"),
-        calls=row["calls"],
-        unpriced=int(row["unpriced"]),
-        first_at_us=int(first_at_us),
-        first_feature=first_feature or None,
-        propensity_ppm=_propensity(row["least_ppm"], row["most_ppm"]),
-        sums=tuple(zip(sums[::2], sums[1::2], strict=True)),
+        variant,
+        unit,
+        feature,
+        calls,
+        int(unpriced),
+        int(first_at_us),
+        first_feature or None,
+        _propensity(least_ppm, most_ppm),
+        tuple(zip(sums[::2], sums[1::2], strict=True)),
+    )
+
+
+def _whole(parts: Sequence[TrialUnit]) -> TrialUnit:
+    """
+    Put what a unit did in its features together.
+    """
+    first = min(parts, key=lambda each: (each.first_at_us, each.first_feature or ""))
+    ppm = {each.propensity_ppm for each in parts}
+    return first._replace(
+        feature=None,
+        calls=sum(each.calls for each in parts),
+        unpriced=sum(each.unpriced for each in parts),
+        propensity_ppm=first.propensity_ppm if len(ppm) == 1 else None,
+        sums=tuple(
+            (sum(total for total, _ in each), sum(count for _, count in each))
+            for each in zip(*(each.sums for each in parts), strict=True)
+        ),
     )
 
 
