@@ -2,9 +2,8 @@
 `modeltrail import`: calls that were recorded elsewhere.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -14,7 +13,15 @@ from modeltrail.cli import options
 from modeltrail.cli.exits import FINDING, OK, command, tell
 from modeltrail.cli.output import write_json
 from modeltrail.cli.prices import PriceFile
-from modeltrail.cli.sources import Checked, Source, each_row, opened, tell_bad, tell_unstored
+from modeltrail.cli.sources import (
+    Checked,
+    Source,
+    each_row,
+    opened,
+    tell_bad,
+    tell_progress,
+    tell_unstored,
+)
 from modeltrail.cli.trails import appending
 from modeltrail.errors import ConfigurationError
 from modeltrail.interop.lines import FileFormat
@@ -22,8 +29,9 @@ from modeltrail.keys import Keys, find_keys, load_keys
 from modeltrail.render.figures import count
 
 if TYPE_CHECKING:
-    from modeltrail.interop.calls_file import CallReader, Imported, OutcomeOf, Settings
+    from modeltrail.interop.calls_file import OutcomeOf, Settings
     from modeltrail.interop.column_map import ColumnMap
+    from modeltrail.interop.kept import Kept
     from modeltrail.storage.intake import Tally
 
 SCHEMA = "modeltrail.import/1"
@@ -92,6 +100,7 @@ def import_calls(
     Ends with 1 if there are bad rows; then nothing is stored without `--skip-bad`.
     """
     from modeltrail.interop.column_map import Asked, ColumnMap
+    from modeltrail.interop.kept import keeping
 
     asked = Asked(
         [pair(each, "FIELD=COLUMN") for each in map or ()],
@@ -103,14 +112,14 @@ def import_calls(
     columns = ColumnMap(asked)
     # Whoever only looks leaves no key behind.
     keys = find_keys() or Keys(bytes(32)) if dry_run else load_keys()
-    with opened(file, from_) as source:
+    with opened(file, from_) as source, keeping() as kept:
         settings = _settings(asked.values, source, keys, price_file, outcome_of)
-        checked = _check(source, columns, settings)
+        checked = _check(source, columns, settings, None if dry_run else kept)
         tell_bad(source.name, checked)
         if columns.secret:
             tell(f"left out, since called like credentials: {', '.join(sorted(columns.secret))}")
         is_stored = not dry_run and (skip_bad or not checked.bad)
-        tally = _store(context.obj, source, columns, settings, checked, keys) if is_stored else None
+        tally = _store(context.obj, source, kept, checked, keys) if is_stored else None
     _write(format, source, checked, tally)
     if tally is None and format == "table":
         tell_unstored(dry_run=dry_run)
@@ -167,63 +176,48 @@ def _settings(
     )
 
 
-def _check(source: Source, columns: "ColumnMap", settings: "Settings") -> Checked:
+def _check(
+    source: Source, columns: "ColumnMap", settings: "Settings", kept: "Kept | None"
+) -> Checked:
     """
     Read the whole file, storing nothing.
+
+    Args:
+        kept: Where to keep the calls; None if they will not be stored.
     """
     from modeltrail.interop.calls_file import CallReader
-
-    checked = Checked()
-    for _ in _imported(source, CallReader(columns, settings), columns, checked, "checked"):
-        pass
-    columns.check()
-    return checked
-
-
-def _imported(
-    source: Source, reader: "CallReader", columns: "ColumnMap", checked: Checked, done: str
-) -> "Iterator[Imported]":
-    """
-    Read the calls of a file from its beginning, taking note of what is none.
-    """
 
     def learn(heading: tuple[str, ...]) -> None:
         columns.learn(heading)
         columns.check()
 
-    return each_row(source, checked, done, learn, reader.read)
+    checked = Checked()
+    for each in each_row(source, checked, "checked", learn, CallReader(columns, settings).read):
+        if kept is not None:
+            kept.add(each)
+    columns.check()
+    return checked
 
 
-def _store(
-    url: str | None,
-    source: Source,
-    columns: "ColumnMap",
-    settings: "Settings",
-    checked: Checked,
-    keys: Keys,
-) -> "Tally":
+def _store(url: str | None, source: Source, kept: "Kept", checked: Checked, keys: Keys) -> "Tally":
     """
     Store the calls that were checked, and tell of it in the trail.
     """
-    from modeltrail.interop.calls_file import CallReader
     from modeltrail.storage.intake import Intake
     from modeltrail.storage.rows import event_row
 
-    again = Checked()
-    calls = _imported(source, CallReader(columns, settings), columns, again, "stored")
     with appending(url, keys) as store:
         intake = Intake(store)
-        # What was appended to the file meanwhile was not checked.
-        for each in islice(calls, checked.rows - checked.bad):
+        for number, each in enumerate(kept, 1):
             intake.add(each.record, each.outcomes)
+            tell_progress(number, "stored")
         intake.flush()
-        checked.check_again(again, source.name)
         for origin in intake.refused:
             checked.note(int(origin.rpartition(":")[2]), "the database refuses it")
         detail = {
             "file": source.name,
             "digest": source.digest,
-            "origin": settings.origin,
+            "origin": source.origin,
             "rows": checked.rows,
             "bad": checked.bad,
             **intake.tally._asdict(),

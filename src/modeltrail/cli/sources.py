@@ -1,5 +1,5 @@
 """
-A file to be imported: read once to check it, and once more to store it.
+A file to be imported: all of it is read and checked before any of it is stored.
 """
 
 import gzip
@@ -132,8 +132,15 @@ def each_row(
             yield read(line.number, line.cells)
         except BadRowError as fault:
             checked.note(line.number, str(fault))
-        if checked.rows % PROGRESS_ROWS == 0:
-            tell(f"{count(checked.rows)} rows {done}")
+        tell_progress(checked.rows, done)
+
+
+def tell_progress(rows: int, done: str) -> None:
+    """
+    Tell from time to time what has become of the rows so far.
+    """
+    if rows % PROGRESS_ROWS == 0:
+        tell(f"{count(rows)} rows {done}")
 
 
 def tell_bad(name: str, checked: Checked) -> None:

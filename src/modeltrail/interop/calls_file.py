@@ -13,7 +13,7 @@ import msgspec
 
 from modeltrail.capture import names_secret
 from modeltrail.interop.call_fields import FIELDS, as_json, number, storable_json, uuid_of
-from modeltrail.interop.column_map import ColumnMap, read_value
+from modeltrail.interop.column_map import ColumnMap, Use, read_value
 from modeltrail.interop.lines import BadRowError
 from modeltrail.pipeline import scrub
 from modeltrail.plain import TAGS_LIMIT_BYTES
@@ -24,6 +24,9 @@ FRAMEWORK = "import"
 UNKNOWN_VERSION = "unknown"
 # Canonical JSON carries integers exactly up to here.
 MOST_MICROS = 2**53
+# So many texts of a column are read but once.
+_REMEMBERED = 4_096
+_UNREAD = object()
 
 OutcomeOf = Literal["call", "unit"]
 
@@ -86,6 +89,8 @@ class CallReader:
         self._settings = settings
         self._seen: set[int] = set()
         self._repeated: dict[int, int] = {}
+        # What the texts of a column became: names, models and people come again and again.
+        self._uses: dict[str, list[tuple[Use, dict[str, Any]]]] = {}
 
     def read(self, line: int, cells: Mapping[str, Any]) -> Imported:
         """
@@ -123,17 +128,31 @@ class CallReader:
 
     def _used(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, int]]:
         columns, outcomes = dict(self._settings.values), {}
-        uses = self._columns.uses
         for name, value in given.items():
-            for use in uses.get(name, ()):
+            for use, known in self._uses_of(name):
+                # Only texts: to a dict True and 1 are the same.
+                is_text = type(value) is str
+                found = known.get(value, _UNREAD) if is_text else _UNREAD
+                if found is _UNREAD:
+                    found = self._read(use, value)
+                    if is_text and len(known) < _REMEMBERED:
+                        known[value] = found
                 if use.field is None:
-                    outcomes[use.name] = micros(use.name, value)
-                    continue
-                read = read_value(use.name, use.field, value)
-                kept = self._settings.ref(read) if use.field.is_person else read
-                if kept is not None:
-                    columns[use.field.column] = kept
+                    outcomes[use.name] = found
+                elif found is not None:
+                    columns[use.field.column] = found
         return columns, outcomes
+
+    def _uses_of(self, name: str) -> "list[tuple[Use, dict[str, Any]]]":
+        if (found := self._uses.get(name)) is None:
+            found = self._uses[name] = [(use, {}) for use in self._columns.uses.get(name, ())]
+        return found
+
+    def _read(self, use: Use, value: Any) -> Any:
+        if use.field is None:
+            return micros(use.name, value)
+        read = read_value(use.name, use.field, value)
+        return self._settings.ref(read) if use.field.is_person else read
 
     def _add_tags(self, columns: dict[str, Any], given: Mapping[str, Any]) -> None:
         kept = {name: given[name] for name in given.keys() & self._columns.kept}
