@@ -269,8 +269,14 @@ def _logged(
     if enrolled is not None and call.propensity_ppm is not None:
         propensity = call.propensity_ppm / _PPM / enrolled.get(call.phase, 1.0)
     unit = _unit(call, call.trace_id or call.id)
-    row = (unit, call.segment or "", str(call.arm), propensity, quality)
-    return LoggedCall(*(known.setdefault(each, each) for each in row))
+    segment, arm = call.segment or "", str(call.arm)
+    return LoggedCall(
+        known.setdefault(unit, unit),
+        known.setdefault(segment, segment),
+        known.setdefault(arm, arm),
+        known.setdefault(propensity, propensity),
+        known.setdefault(quality, quality),
+    )
 
 
 def _answer(judged: Judged, known: dict[Any, Any]) -> Answer:

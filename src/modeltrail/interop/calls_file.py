@@ -132,7 +132,7 @@ class CallReader:
             for use, known in self._uses_of(name):
                 # Only texts: to a dict True and 1 are the same.
                 is_text = type(value) is str
-                found = known.get(value, _UNREAD) if is_text else _UNREAD
+                found: Any = known.get(value, _UNREAD) if is_text else _UNREAD
                 if found is _UNREAD:
                     found = self._read(use, value)
                     if is_text and len(known) < _REMEMBERED:
