@@ -4,7 +4,7 @@ What was read of a file, kept aside until all of it is known to be good.
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import BinaryIO, cast
 
 import msgspec
@@ -23,9 +23,19 @@ _decode = msgspec.msgpack.Decoder().decode
 def keeping() -> "Iterator[Kept]":
     """
     Keep calls in a file without a name, which only this process can read and which is gone with it.
+
+    Raises:
+        ConfigurationError: There is no folder for it.
     """
-    with tempfile.TemporaryFile(prefix="modeltrail-import-") as file:
-        yield Kept(cast("BinaryIO", file))
+    try:
+        file = cast("BinaryIO", tempfile.TemporaryFile(prefix="modeltrail-import-"))
+    except OSError as error:
+        raise _no_room(error) from error
+    try:
+        yield Kept(file)
+    finally:
+        with suppress(OSError):  # what still waits and has no room is not needed any more
+            file.close()
 
 
 class Kept:
@@ -63,6 +73,6 @@ class Kept:
 
 def _no_room(error: OSError) -> ConfigurationError:
     return ConfigurationError(
-        f"what was read cannot be kept in {tempfile.gettempdir()} ({error.strerror}); "
+        f"what was read cannot be kept in a temporary file ({error.strerror}); "
         "let TMPDIR name a folder with room for it"
     )
