@@ -56,6 +56,6 @@ def test_room_that_runs_out_is_told_with_what_to_do() -> None:
         for number in range(3_000):
             kept.add(imported(number))
     with pytest.raises(ConfigurationError, match="TMPDIR"), keeping() as kept:
-        for number in range(70):
+        for number in range(100):
             kept.add(imported(number))
         list(kept)

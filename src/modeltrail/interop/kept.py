@@ -28,7 +28,7 @@ def keeping() -> "Iterator[Kept]":
         ConfigurationError: There is no folder for it.
     """
     try:
-        file = cast("BinaryIO", tempfile.TemporaryFile(prefix="modeltrail-import-"))
+        file = cast("BinaryIO", tempfile.TemporaryFile(prefix="modeltrail-import-"))  # noqa: SIM115 - it is closed below, whatever that says
     except OSError as error:
         raise _no_room(error) from error
     try:
