@@ -349,7 +349,7 @@ def bytes_of_ours() -> int:
 
 
 # Requests over HTTP, most of them, and traced: the many take minutes on a busy machine.
-MANY = pytest.param(10_020, marks=[pytest.mark.slow, pytest.mark.timeout(900)])
+MANY = pytest.param(10_020, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])
 
 
 @pytest.mark.parametrize("calls", [300, MANY])
