@@ -4,6 +4,7 @@ How calls end that do not end well: items 14 to 22, 42, 43 and 45 of the checkli
 
 import asyncio
 import gc
+import weakref
 from contextlib import suppress
 from typing import Any
 
@@ -12,6 +13,7 @@ import openai
 import pytest
 from drivers.litellm import WITH_USAGE, at
 from modeltrail_litellm import install, uninstall
+from modeltrail_litellm.open_calls import OpenCalls
 from scenarios import ASKED, PROMPT
 
 from modeltrail.record import CallRecord
@@ -24,6 +26,7 @@ from tests.integrations.litellm.asking import (
     only,
     records,
     tokens,
+    wait_for_threads,
 )
 
 LONG = Answer(text="one two three four five six", chunks=6)
@@ -127,6 +130,22 @@ async def test_17_abandoned_asynchronous_stream(
     del pieces
     record = await acollected(captured)
     assert (record.status, record.streaming) == ("incomplete", True)
+
+
+def test_17_stream_that_outlives_the_trail_says_nothing(
+    captured: CapturedTrail, provider: LocalProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the interpreter is taken down an end is left to whoever reads the spool."""
+    monkeypatch.setattr("modeltrail_litellm.open_calls.is_finalizing", lambda: True)
+    provider.script(LONG)
+    pieces = litellm.completion(**at(provider, stream=True))
+    mark = weakref.ref(next(iter(captured.recorder.shared(OpenCalls)._begun.values()))())
+    del pieces
+    wait_for_threads()
+    gc.collect()
+    assert mark() is None
+    assert captured.records == []
+    assert captured.recorder.settle() == 1
 
 
 def test_17_kept_stream_stays_open(captured: CapturedTrail, provider: LocalProvider) -> None:

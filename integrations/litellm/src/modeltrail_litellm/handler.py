@@ -145,7 +145,7 @@ class TrailLogger(CustomLogger):
             call.fail(error, code=error_code(error))  # only if the payload could not be read
 
     def _begin(self, details: Details) -> Invocation | None:
-        if translate.is_unlogged(details) and not self._keeps_unlogged:
+        if not self._keeps_unlogged and translate.is_unlogged(details):
             return None
         return self._calls.begin(details)
 

@@ -10,12 +10,13 @@ with it and takes the open call along.
 import asyncio
 import weakref
 from itertools import count
+from sys import is_finalizing
 from threading import Thread, current_thread
-from typing import Any, NamedTuple
+from typing import Any
 
 from msgspec.structs import replace
 
-from modeltrail.integration import Invocation, Recorder, Request
+from modeltrail.integration import Invocation, Recorder
 from modeltrail_litellm import translate
 from modeltrail_litellm.tables import TOLD_IN_THREADS
 from modeltrail_litellm.translate import FRAMEWORK, Details
@@ -45,9 +46,11 @@ class Mark(str):
         return str, (str(self),)
 
 
-class Begun(NamedTuple):
+class Begun(weakref.ref[Mark]):
     """
-    Where a call began.
+    Where a call began, and a weak reference to its mark.
+
+    In one, since `weakref.finalize` is Python code that would run in the caller's thread.
 
     Attributes:
         thread: The thread that the call blocks; None if it blocks none.
@@ -55,6 +58,8 @@ class Begun(NamedTuple):
         loop: The event loop in which its end is told, None if a thread tells it.
         is_streamed: Whether its caller returns before it has ended.
     """
+
+    __slots__ = ("call", "is_streamed", "loop", "task", "thread")
 
     call: Invocation
     thread: Thread | None
@@ -75,8 +80,7 @@ class OpenCalls:
         self.recorder = recorder
         # Of each trail its own: several may record side by side.
         self._key = f"modeltrail_call_{id(recorder):x}"
-        # By the identity of their marks.
-        self._begun: dict[int, Begun] = {}
+        self._begun: dict[Invocation, Begun] = {}
         self._doubles = count(2)
 
     def begin(self, details: Details) -> Invocation | None:
@@ -88,11 +92,17 @@ class OpenCalls:
         request = translate.request(details)
         if request is None:
             return None
-        call = self.recorder.start(self._unique(request))
+        call = self.recorder.start(request)
+        if call in self._begun:
+            # An application may give its own id to several calls at once.
+            another = f"{request.run_id}#{next(self._doubles)}"
+            call = self.recorder.start(replace(request, run_id=another))
         mark = details[self._key] = Mark(call.id)
         mark.call = call
-        self._begun[id(mark)] = _begun(call, details["call_type"], is_streamed=request.streaming)
-        weakref.finalize(mark, self._let_go, id(mark)).atexit = False
+        begun = Begun(mark, self._let_go)
+        begun.call, begun.is_streamed = call, request.streaming
+        _place(begun, details["call_type"])
+        self._begun[call] = begun  # whole: other threads look through them meanwhile
         return call
 
     def find(self, details: Details) -> Invocation | None:
@@ -131,45 +141,40 @@ class OpenCalls:
             if (loop := each.loop()) is not None
         }
 
-    def _unique(self, request: Request) -> Request:
-        # An application may give its own id to several calls at once.
-        if self.recorder.find(FRAMEWORK, request.run_id) is None:
-            return request
-        return replace(request, run_id=f"{request.run_id}#{next(self._doubles)}")
-
     def _marked(self, details: Details) -> Invocation | None:
         mark = details.get(self._key)
         return mark.call if isinstance(mark, Mark) else None
 
-    def _let_go(self, mark_id: int) -> None:
+    def _let_go(self, begun: Begun) -> None:
         """
         End a call of which nothing more can be told; one that has ended stays as it is.
         """
-        begun = self._begun[mark_id]
+        if is_finalizing():
+            return  # the trail has closed, and what an end is made of is going
         task = None if begun.task is None else begun.task()
         if task is not None and (task.cancelled() or task.cancelling()):
             begun.call.cancel()
         else:
             begun.call.lose()
-        del self._begun[mark_id]  # not before: until it is written somebody may wait for it
+        del self._begun[begun.call]  # not before: until it is written somebody may wait for it
 
 
 def running_loop() -> Loop | None:
     """
     Return the event loop of this thread, None if none runs.
     """
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
+    # What `get_running_loop` raises where there is none costs each blocking call too much.
+    return asyncio._get_running_loop()  # noqa: SLF001
 
 
-def _begun(call: Invocation, call_type: str, *, is_streamed: bool) -> Begun:
-    loop = running_loop()
-    task = None if loop is None else asyncio.current_task()
-    task_ref = None if task is None else weakref.ref(task)
+def _place(begun: Begun, call_type: str) -> None:
     # The kind of a call decides: LiteLLM 1.106's Router makes calls that block in a loop of its
     # own, which is gone when they return, and `arerank` begins in a thread of its loop's.
-    if call_type in TOLD_IN_THREADS:
-        return Begun(call, current_thread(), task_ref, None, is_streamed)
-    return Begun(call, None, task_ref, None if loop is None else weakref.ref(loop), is_streamed)
+    begun.thread = current_thread() if call_type in TOLD_IN_THREADS else None
+    begun.task = begun.loop = None
+    if (loop := running_loop()) is None:
+        return
+    task = asyncio.current_task(loop)
+    begun.task = None if task is None else weakref.ref(task)
+    if begun.thread is None:
+        begun.loop = weakref.ref(loop)

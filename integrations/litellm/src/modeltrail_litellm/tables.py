@@ -69,6 +69,14 @@ IDENTITY_TAGS = (
     ("user_api_key_org_alias", "organization"),
     ("user_api_key_project_alias", "project"),
 )
+# Where the proxy puts what a request says of itself, the later one winning, and its end user.
+REQUEST_METADATA = ("spend_logs_metadata", "requester_metadata")
+END_USER = "user_api_key_end_user_id"
+PROXYS_WORDS = frozenset({END_USER, *REQUEST_METADATA, *dict(IDENTITY_TAGS)})
+# Names in the metadata of a call that tell of its way through a Router, or of its tags.
+ROUTING = frozenset(
+    {"attempted_fallbacks", "attempted_retries", "is_silent_experiment", "model_group", "tags"}
+)
 # Among the tags of a request LiteLLM puts some that nobody gave.
 LITELLMS_OWN_TAG = "User-Agent: "
 # The kind of the event that tells of a request which the proxy has passed on to nobody.

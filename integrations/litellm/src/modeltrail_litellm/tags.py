@@ -2,42 +2,63 @@
 What a call is for and whom it serves, as LiteLLM's callers say it.
 
 The proxy's callers say it in the body of a request, in its headers or by the
-key that they use. Which of them wins is one list: `_sources`.
+key that they use. Which of them wins is told by `call_tags`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from modeltrail.integration import read_tags, tags_from_metadata
-from modeltrail_litellm.tables import IDENTITY_TAGS, LITELLMS_OWN_TAG, TAG_HEADER
+from modeltrail_litellm.tables import (
+    END_USER,
+    IDENTITY_TAGS,
+    LITELLMS_OWN_TAG,
+    PROXYS_WORDS,
+    REQUEST_METADATA,
+    TAG_HEADER,
+)
 
 Metadata = Mapping[str, Any]
 Tags = dict[str, Any]
 NOTHING: Metadata = {}
+# A plain dict first: whether anything else is a mapping takes longer to find out.
+MAPPINGS = (dict, Mapping)
 
 
 def metadata_of(params: Mapping[str, Any]) -> Metadata:
     """
     Return all metadata of a call; some of the proxy's endpoints keep theirs beside the caller's.
     """
-    told, more = _mapping(params.get("metadata")), _mapping(params.get("litellm_metadata"))
-    return {**more, **told} if more else told
+    told, more = params.get("metadata"), params.get("litellm_metadata")
+    if not told or not isinstance(told, MAPPINGS):
+        told = NOTHING
+    return {**more, **told} if more and isinstance(more, MAPPINGS) else told
 
 
 def call_tags(details: Mapping[str, Any], metadata: Metadata) -> Tags:
     """
     Return what the caller said of this very call.
     """
-    params = details["litellm_params"]
+    params, user = details["litellm_params"], details.get("user")
+    request = params.get("proxy_server_request")
+    sources = (params.get("litellm_metadata"), params.get("metadata"))
+    # Most calls come through no proxy: they are not searched for each of its words.
+    if is_proxied := request or not PROXYS_WORDS.isdisjoint(metadata):
+        sources = (*_proxys_sources(request, metadata), *sources)
+        user = end_user if (end_user := metadata.get(END_USER)) is not None else user
     tags: Tags = {}
-    for source in _sources(params, metadata):
-        tags.update(tags_from_metadata(source))
-    users = (metadata.get("user_api_key_end_user_id"), details.get("user"))
-    _add_missing(tags, "user", *users)
-    _add_missing(tags, "session", _session(params))
+    for source in sources:
+        # Whoever calls a proxy may send anything.
+        if source and isinstance(source, MAPPINGS):
+            tags.update(tags_from_metadata(source))
+    if user is not None:
+        tags.setdefault("user", user)
+    session = params.get("litellm_session_id")
+    # Where a request names none, the proxy calls its trace a session.
+    if session is not None and not (request and session == params.get("litellm_trace_id")):
+        tags.setdefault("session", session)
     # What the proxy knows of its caller is not the caller's to say.
-    known = ((tag, metadata.get(name)) for name, tag in IDENTITY_TAGS)
-    return tags | {tag: value for tag, value in known if value is not None}
+    return tags | _identity(metadata) if is_proxied else tags
 
 
 def default_tags(metadata: Metadata, deployment: Mapping[str, Any]) -> Tags:
@@ -54,21 +75,17 @@ def default_tags(metadata: Metadata, deployment: Mapping[str, Any]) -> Tags:
     return tags | read_tags(told)
 
 
-def _sources(params: Mapping[str, Any], metadata: Metadata) -> Iterator[Metadata]:
+def _proxys_sources(request: object, metadata: Metadata) -> tuple[object, ...]:
     """
-    Return where tags may stand; each wins over those before it.
+    Return where tags of a request to the proxy may stand; each wins over those before it.
     """
-    request = _mapping(params.get("proxy_server_request"))
-    yield _headers(_mapping(request.get("headers")))
-    yield _mapping(metadata.get("spend_logs_metadata"))
-    yield _mapping(metadata.get("requester_metadata"))
-    yield _mapping(params.get("litellm_metadata"))
-    yield _mapping(params.get("metadata"))
+    headers = _mapping(_mapping(request).get("headers"))
+    return _headers(headers), *[metadata.get(name) for name in REQUEST_METADATA]
 
 
-def _mapping(told: object) -> Metadata:
-    # Whoever calls a proxy may send anything.
-    return told if isinstance(told, Mapping) else NOTHING
+def _identity(metadata: Metadata) -> Tags:
+    known = ((tag, metadata.get(name)) for name, tag in IDENTITY_TAGS)
+    return {tag: value for tag, value in known if value is not None}
 
 
 def _headers(headers: Metadata) -> Metadata:
@@ -76,17 +93,8 @@ def _headers(headers: Metadata) -> Metadata:
     return {name.removeprefix("x-").replace("-", "_"): headers[name] for name in names}
 
 
-def _session(params: Mapping[str, Any]) -> object:
-    # Where a request names none, the proxy calls its trace a session.
-    session = params.get("litellm_session_id")
-    is_trace = session == params.get("litellm_trace_id")
-    return None if is_trace and params.get("proxy_server_request") else session
-
-
-def _add_missing(tags: Tags, name: str, *values: object) -> None:
-    for value in values:
-        if value is not None:
-            tags.setdefault(name, value)
+def _mapping(told: object) -> Metadata:
+    return told if isinstance(told, MAPPINGS) else NOTHING
 
 
 def _request_tags(told: list[Any]) -> Tags:

@@ -14,6 +14,7 @@ from typing import Any
 
 import litellm
 from litellm.types.utils import Message
+from msgspec.structs import replace
 
 from modeltrail.integration import Request, provider_at
 from modeltrail_litellm import tags
@@ -21,6 +22,7 @@ from modeltrail_litellm.tables import (
     CLOUDS,
     OPERATIONS,
     PROMPT_ROLES,
+    ROUTING,
     TEXT_PARTS,
     WITHOUT_TEXT,
 )
@@ -45,13 +47,11 @@ def request(details: Details) -> Request | None:
         return None
     params, word = details["litellm_params"], details.get("custom_llm_provider")
     metadata = tags.metadata_of(params)
-    deployment = metadata.get("model_info") or params.get("model_info") or NOTHING
     # Of a call that LiteLLM was asked not to log the fact is kept, and no content.
     unlogged = is_unlogged(details)
     has_text = not unlogged and operation not in WITHOUT_TEXT
     messages = _messages(details.get("messages")) if has_text else []
-    retries, fallbacks = metadata.get("attempted_retries"), metadata.get("attempted_fallbacks")
-    return Request(
+    told = Request(
         framework=FRAMEWORK,
         framework_version=VERSION,
         operation=operation,
@@ -60,17 +60,17 @@ def request(details: Details) -> Request | None:
         trace_id=params.get("litellm_trace_id") or details.get("litellm_trace_id"),
         provider=_provider(params.get("api_base"), word),
         request_model=details["model"].removeprefix(f"{word}/"),
-        deployment=deployment.get("id"),
         streaming=details.get("stream") is True,
-        attempt=None if retries is None else retries + 1,
-        is_fallback=None if fallbacks is None else fallbacks > 0,
-        shadow=metadata.get("is_silent_experiment"),
         parameters=NOTHING if unlogged else details.get("optional_params") or NOTHING,
         messages=messages,
         prompt="\n".join([text for role, text in messages if role in PROMPT_ROLES]) or None,
         tags=tags.call_tags(details, metadata),
-        default_tags=tags.default_tags(metadata, deployment),
     )
+    deployment = metadata.get("model_info") or params.get("model_info")
+    # Looked for one by one they would cost each call that has none of them.
+    if deployment or not ROUTING.isdisjoint(metadata):
+        return replace(told, **_routing(metadata, deployment or NOTHING))
+    return told
 
 
 def run_id(details: Details) -> str:
@@ -110,27 +110,33 @@ def _provider(api_base: str | None, word: str | None) -> str | None:
     return CLOUDS.get(word or "") or (provider_at(api_base, word) if api_base else word)
 
 
+def _routing(metadata: Mapping[str, Any], deployment: Mapping[str, Any]) -> dict[str, Any]:
+    retries, fallbacks = metadata.get("attempted_retries"), metadata.get("attempted_fallbacks")
+    return {
+        "deployment": deployment.get("id"),
+        "attempt": None if retries is None else retries + 1,
+        "is_fallback": None if fallbacks is None else fallbacks > 0,
+        "shadow": metadata.get("is_silent_experiment"),
+        "default_tags": tags.default_tags(metadata, deployment),
+    }
+
+
 def _messages(messages: object) -> Messages:
     if isinstance(messages, str):
         return [("user", messages)]
     pairs: Messages = []
-    if isinstance(messages, LISTS):
-        for message in messages:
-            if isinstance(message, MESSAGES):
-                _add_pairs(pairs, message)
-            else:
-                pairs.append(("user", message if isinstance(message, str) else "[tokens]"))
+    for message in messages if isinstance(messages, LISTS) else ():
+        if not isinstance(message, MESSAGES):
+            pairs.append(("user", message if isinstance(message, str) else "[tokens]"))
+            continue
+        role, content = message.get("role") or "user", message.get("content")
+        if isinstance(content, str):
+            pairs.append((role, content))
+        else:
+            pairs.extend([(role, _part_text(part)) for part in content or ()])
+        if role == "assistant":
+            pairs.extend([(role, _call_text(*call)) for call in tool_calls(message)])
     return pairs
-
-
-def _add_pairs(pairs: Messages, message: Mapping[str, Any] | Message) -> None:
-    role, content = message.get("role") or "user", message.get("content")
-    if isinstance(content, str):
-        pairs.append((role, content))
-    else:
-        pairs.extend([(role, _part_text(part)) for part in content or ()])
-    for name, arguments in tool_calls(message) if role == "assistant" else ():
-        pairs.append((role, _json({"name": name, "arguments": arguments})))
 
 
 def _part_text(part: object) -> str:
@@ -140,5 +146,6 @@ def _part_text(part: object) -> str:
     return str(part.get("text", "")) if kind in TEXT_PARTS else f"[{kind}]"
 
 
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+def _call_text(name: str, arguments: str) -> str:
+    call = {"name": name, "arguments": arguments}
+    return json.dumps(call, ensure_ascii=False, separators=(",", ":"))
