@@ -335,3 +335,35 @@ def test_adjusted_by_the_feature_of_the_first_call(cli: Any, url: str) -> None:
     found = metric["adjusted"]["treatment"]
     assert found["contrast"]["difference"] == pytest.approx(0, abs=1e-3)
     assert found["variance_ratio"] < 1 and found["known"] == 60
+
+
+def test_outcome_of_which_less_is_better(cli: Any, url: str, arms: Any) -> None:
+    """Half as many complaints are better, if that is what was declared; nobody is asked twice."""
+    arms("control", 400, base=1000)
+    arms("treatment", 400, base=1000)
+    with modeltrail.open(url) as trail:
+        trail.experiment(
+            "exp",
+            {"control": 0.5, "treatment": 0.5},
+            unit="user",
+            control="control",
+            primary="complaints:lower",
+            plan_units=800,
+        )
+        for variant, share in (("control", 2), ("treatment", 4)):
+            for number in range(400):
+                trail.outcome("complaints", int(number % share == 0), unit=f"{variant}-{number}")
+        assert trail.flush(10)
+    found = json.loads(cli("compare", "exp", "--format", "json").stdout)
+    metrics = {each["metric"]["name"]: each for each in found["metrics"]}
+    assert "outcome:complaints" not in metrics
+    decided = metrics["outcome:complaints:lower"]
+    assert decided["contrasts"]["treatment"]["difference"] == pytest.approx(0.25 - 0.5)
+    assert decided["findings"]["treatment"]["verdict"] == "better"
+    assert found["verdict"] == "decided"
+    asked = cli("compare", "exp", "--metric", "complaints", "--primary", "complaints").stdout
+    assert "is worse on outcome:complaints" in asked
+    assert (
+        "complaints:lower: treatment less control"
+        in cli("compare", "exp", "--format", "html").stdout
+    )

@@ -149,7 +149,9 @@ def _resolved(asked: Asked, outcomes: Mapping[str, bool]) -> Asked:
     guardrails = tuple(Margin(name(each.metric), each.margin) for each in asked.guardrails)
     primary = name(asked.primary) if asked.primary else None
     deciding = [*([primary] if primary else []), *(each.metric for each in guardrails)]
-    shown = [name(word) for word in asked.metrics or default_words(list(outcomes))]
+    told = {metric_named(word, outcomes)[1].outcome for word in deciding}
+    others = [outcome for outcome in outcomes if outcome not in told]
+    shown = [name(word) for word in asked.metrics or default_words(others)]
     return replace(
         asked,
         primary=primary,

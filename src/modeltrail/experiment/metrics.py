@@ -11,9 +11,12 @@ from modeltrail.errors import ConfigurationError
 from modeltrail.storage.trials import CAPPED, Measure
 
 UnitOfMeasure = Literal["usd", "us", "share", "score", "tokens"]
+Direction = Literal["lower", "higher"]
 OUTCOME = "outcome:"
 _CAP = ":cap="
 _QUANTILE = ":p"
+# After an outcome of which less is better, such as complaints.
+_LOWER = ":lower"
 _USD_PER_NANOUSD = 1e-9
 
 
@@ -32,7 +35,7 @@ class Metric:
 
     name: str
     unit_of_measure: UnitOfMeasure
-    better: Literal["lower", "higher"] | None = None
+    better: Direction | None = None
     description: str = ""
 
     @property
@@ -94,7 +97,7 @@ def metric_named(word: str, outcomes: Mapping[str, bool]) -> tuple[Metric, Sourc
 
     Args:
         word: `cost`, `cost:cap=0.25`, `errors`, `latency:p95`, `outcome:NAME`, or the name
-            of an outcome.
+            of an outcome; `NAME:lower` means one of which less is better.
         outcomes: The outcomes that there are; True where all values are 0 or 1.
 
     Raises:
@@ -103,8 +106,11 @@ def metric_named(word: str, outcomes: Mapping[str, bool]) -> tuple[Metric, Sourc
     plain = ALIASES.get(word, word)
     if plain in CALL_METRICS:
         return _of_calls(CALL_METRICS[plain], None)
-    if plain.removeprefix(OUTCOME) in outcomes:
-        return _of_outcomes(plain.removeprefix(OUTCOME), outcomes)
+    outcome = plain.removeprefix(OUTCOME)
+    if outcome in outcomes:
+        return _of_outcomes(outcome, outcomes, "higher")
+    if outcome.endswith(_LOWER) and (outcome := outcome.removesuffix(_LOWER)) in outcomes:
+        return _of_outcomes(outcome, outcomes, "lower")
     name, found, cap = plain.rpartition(_CAP)
     name = ALIASES.get(name, name)
     if found and name in CALL_METRICS:
@@ -174,10 +180,13 @@ def _probability(percent: str) -> float | None:
     return number if 0 < number < 1 else None
 
 
-def _of_outcomes(name: str, outcomes: Mapping[str, bool]) -> tuple[Metric, Source]:
+def _of_outcomes(
+    name: str, outcomes: Mapping[str, bool], better: Direction
+) -> tuple[Metric, Source]:
     unit: UnitOfMeasure = "share" if outcomes[name] else "score"
     described = "Share of outcomes that are 1." if outcomes[name] else "Mean of the outcomes."
-    return Metric(f"{OUTCOME}{name}", unit, "higher", described), Source(None, name)
+    called = f"{OUTCOME}{name}{_LOWER if better == 'lower' else ''}"
+    return Metric(called, unit, better, described), Source(None, name)
 
 
 def _number(word: str, cap: str) -> float:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from modeltrail.experiment.contrasts import with_spread
-from modeltrail.experiment.metrics import OUTCOME, Metric, Source, metric_named
+from modeltrail.experiment.metrics import Metric, Source, metric_named
 from modeltrail.experiment.plan import Plan
 from modeltrail.experiment.results import Comparison
 from modeltrail.experiment.unit_rows import MICROS
@@ -80,7 +80,7 @@ def over_time(store: Store, found: Comparison) -> list[Course]:
         return []
     times = store.trial_times(found.experiment)
     assert times is not None
-    named = _named(found)
+    named = _named(store, found)
     read, crossed = _read(store, found.experiment, named, times)
     courses = []
     for metric, (scale, pieces, spans) in read.items():
@@ -88,12 +88,8 @@ def over_time(store: Store, found: Comparison) -> list[Course]:
     return courses
 
 
-def _named(found: Comparison) -> dict[Metric, Source]:
-    outcomes = {
-        each.metric.name.removeprefix(OUTCOME): each.metric.unit_of_measure == "share"
-        for each in found.metrics
-        if each.metric.name.startswith(OUTCOME)
-    }
+def _named(store: Store, found: Comparison) -> dict[Metric, Source]:
+    outcomes = dict.fromkeys(store.all_outcome_names(), False)
     return {
         each.metric: metric_named(each.metric.name, outcomes)[1]
         for each in found.metrics
