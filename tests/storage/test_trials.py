@@ -10,8 +10,9 @@ from modeltrail.errors import ConfigurationError
 from modeltrail.ids import uuid7
 from modeltrail.record import CallRecord
 from modeltrail.storage import Store
+from modeltrail.storage.measures import Measure
 from modeltrail.storage.rows import Batch, call_row
-from modeltrail.storage.trials import InPhase, Measure, OutcomeSums, TrialUnit
+from modeltrail.storage.trials import InPhase, OutcomeSums, TrialUnit
 
 START = 1_790_000_000_000_000
 ALL = [Measure(name) for name in ("cost", "cost_per_ok", "latency", "tokens", "errors")]

@@ -8,8 +8,8 @@ from typing import Any
 from modeltrail.ids import uuid7
 from modeltrail.record import CallRecord
 from modeltrail.storage import Store
+from modeltrail.storage.measures import Measure
 from modeltrail.storage.rows import Batch, call_row
-from modeltrail.storage.trials import Measure
 from modeltrail.storage.trials_over_time import Spans, SpanSums, Times
 
 START = 1_790_000_000_000_000

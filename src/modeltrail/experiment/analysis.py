@@ -27,8 +27,9 @@ from modeltrail.experiment.segments import segments
 from modeltrail.experiment.unit_rows import are_shares, rows_of
 from modeltrail.stats.estimate import UnitSums
 from modeltrail.storage import Store
+from modeltrail.storage.measures import Measure
 from modeltrail.storage.observed import UnitValues
-from modeltrail.storage.trials import Measure, OutcomeSums, Trial, TrialUnit
+from modeltrail.storage.trials import OutcomeSums, Trial, TrialUnit
 
 DEFAULT_ALPHA = 0.05
 NO_FEATURE = "none"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from modeltrail.errors import ConfigurationError
-from modeltrail.storage.trials import CAPPED, Measure
+from modeltrail.storage.measures import CAPPED, Measure
 
 UnitOfMeasure = Literal["usd", "us", "share", "score", "tokens"]
 Direction = Literal["lower", "higher"]

@@ -9,8 +9,9 @@ from typing import TypeVar
 from modeltrail.experiment.metrics import Source
 from modeltrail.experiment.phases import OfUnit, Phases, first_phases, in_first_phase
 from modeltrail.storage import Store
+from modeltrail.storage.measures import Measure
 from modeltrail.storage.observed import UnitValues
-from modeltrail.storage.trials import InPhase, Measure, OutcomeSums, Trial
+from modeltrail.storage.trials import InPhase, OutcomeSums, Trial
 
 Weights = Mapping[InPhase, Mapping[str, float] | None]
 _Row = TypeVar("_Row", bound=OfUnit)

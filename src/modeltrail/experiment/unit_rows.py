@@ -11,8 +11,9 @@ from modeltrail.experiment.metrics import Metric, Source, may_be_outcome, metric
 from modeltrail.stats.estimate import UnitSums
 from modeltrail.stats.quantiles import UnitCalls, calls_of
 from modeltrail.storage import Store
+from modeltrail.storage.measures import Measure
 from modeltrail.storage.observed import UnitValues
-from modeltrail.storage.trials import Measure, OutcomeSums, TrialUnit
+from modeltrail.storage.trials import OutcomeSums, TrialUnit
 
 MICROS = 1_000_000
 

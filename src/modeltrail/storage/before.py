@@ -8,8 +8,9 @@ from typing import NamedTuple
 from sqlalchemy import func, select
 
 from modeltrail.errors import ConfigurationError
+from modeltrail.storage.measures import Measure, sums_of
 from modeltrail.storage.queries import CALLS, Queries
-from modeltrail.storage.trials import Measure, assigned, not_in_shadow, sums_of
+from modeltrail.storage.trials import assigned, not_in_shadow
 
 # Unit type -> by what its calls are known that no experiment has assigned.
 REFERENCES: Mapping[str, str] = {"user": "user_ref", "session": "session_ref"}

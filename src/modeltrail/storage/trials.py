@@ -5,7 +5,7 @@ No call leaves the database: one pass over an experiment's calls gives all metri
 Calls are those that were assigned, whatever served them; those in shadow do not count.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -24,7 +24,7 @@ from sqlalchemy import (
     select,
 )
 
-from modeltrail.errors import ConfigurationError
+from modeltrail.storage.measures import Measure, sums_of
 from modeltrail.storage.outcomes import LINKS, OUTCOMES, counting
 from modeltrail.storage.queries import CALLS, STORED, Queries, one_if
 
@@ -33,19 +33,6 @@ _MICROS = 1_000_000
 SCAN_SHARE = 0.2
 # Stands for a propensity that is not known.
 _UNKNOWN_PPM = -1
-
-
-class Measure(NamedTuple):
-    """
-    What to sum up of the calls of a unit.
-
-    Attributes:
-        name: One of `MEASURES`.
-        cap: What larger values of a call count as, in the column's own unit; None for no cap.
-    """
-
-    name: str
-    cap: int | None = None
 
 
 class InPhase(NamedTuple):
@@ -126,27 +113,6 @@ class _Size(NamedTuple):
     calls: int
     unassigned: int
     unit_type: str | None
-
-
-_Value = Callable[[Any], tuple[Any, Any]]
-
-
-def _known(name: str) -> _Value:
-    return lambda c: (c[name], c[name])
-
-
-# Measure -> what a call adds to its total, and what is not NULL where the call counts.
-MEASURES: Mapping[str, _Value] = {
-    "cost": _known("cost_nanousd"),
-    "cost_per_ok": lambda c: (
-        c.cost_nanousd,
-        case((and_(c.status == "ok", c.cost_nanousd.is_not(None)), 1)),
-    ),
-    "latency": _known("latency_us"),
-    "tokens": lambda c: (c.input_tokens + c.output_tokens, c.input_tokens + c.output_tokens),
-    "errors": lambda c: (one_if(c.status == "error"), 1),
-}
-CAPPED = frozenset({"cost", "latency", "tokens"})
 
 
 class Trials(Queries):
@@ -240,23 +206,6 @@ class Trials(Queries):
         used = [func.count(OUTCOMES.c[link]).label(link) for link in LINKS]
         (row,) = self._rows(select(*used))
         return [link for link in LINKS if row[link]]
-
-
-def sums_of(calls: FromClause, measure: Measure) -> list[ColumnElement[Any]]:
-    """
-    Return the total and the count of a measure.
-
-    Raises:
-        ConfigurationError: It is unknown, or has a cap that it cannot have.
-    """
-    if measure.name not in MEASURES:
-        raise ConfigurationError(f"no measure is named {measure.name!r}: {', '.join(MEASURES)}")
-    value, counted = MEASURES[measure.name](calls.c)
-    if measure.cap is not None:
-        if measure.name not in CAPPED:
-            raise ConfigurationError(f"{measure.name} has no cap: {', '.join(sorted(CAPPED))} have")
-        value = case((value > measure.cap, measure.cap), else_=value)
-    return [func.sum(value), func.count(counted)]
 
 
 def _trial_query(

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Select, case, func, literal_column, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from modeltrail.storage.measures import Measure, sums_of
 from modeltrail.storage.outcomes import counting
 from modeltrail.storage.queries import unreadable
-from modeltrail.storage.trials import SCAN_SHARE, Measure, Trials, sums_of
+from modeltrail.storage.trials import SCAN_SHARE, Trials
 
 _MICROS = 1_000_000
 
