@@ -160,6 +160,18 @@ def test_17_kept_stream_stays_open(captured: CapturedTrail, provider: LocalProvi
     assert (record.status, tokens(record)) == ("ok", TOKENS)
 
 
+def test_17_abandoned_stream_of_no_task(captured: CapturedTrail, provider: LocalProvider) -> None:
+    """So is one that a callback of an event loop has begun: there no task can be cancelled."""
+    provider.script(LONG)
+    loop = asyncio.new_event_loop()
+    loop.call_soon(lambda: litellm.completion(**at(provider, stream=True)))
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    loop.close()
+    record = collected(captured)
+    assert (record.status, record.streaming) == ("incomplete", True)
+
+
 async def test_18_closed_stream(captured: CapturedTrail, provider: LocalProvider) -> None:
     """A stream that its reader closes is incomplete."""
     provider.script(LONG)
