@@ -201,13 +201,16 @@ class DurableLimit(Limit):
         os.write(self._appended, (self._encode(row) + "\n").encode())
 
     def _run(self) -> None:
+        half = b""
         while True:
             self._wake.wait(LINGER_S)
             self._wake.clear()
             done = []
             while (each := self._next()) is not None:
                 done.append(each)
-            lines = [json.loads(line) for line in self._lines.read().splitlines()]
+            # The last may be one that is being appended.
+            *whole, half = (half + self._lines.read()).split(b"\n")
+            lines = [json.loads(line) for line in whole]
             self._store([line for line in lines if len(line) == len(COLUMNS)])
             for each in done:
                 each.set()  # type: ignore[union-attr]
