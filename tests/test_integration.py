@@ -50,7 +50,7 @@ def test_tags_in_metadata(metadata: dict[Any, Any] | None, tags: dict[str, Any])
         ("https://api.cohere.com/v2/chat", "command-a-03-2025"),
         ("https://api.fireworks.ai/inference/v1", "accounts/fireworks/models/glm-5p3"),
         ("https://api.moonshot.ai/v1", "kimi-k3"),
-        ("https://api.perplexity.ai", "sonar-pro"),
+        ("https://api.perplexity.ai", "sonar-pro-search"),
         ("https://api.together.ai/v1/chat/completions", "moonshotai/Kimi-K3"),
         ("https://api.together.xyz/v1", "moonshotai/Kimi-K3"),
         ("https://api.voyageai.com/v1/embeddings", "voyage-4"),
