@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import func, select
 
 from modeltrail.errors import ConfigurationError
-from modeltrail.storage.measures import Measure, sums_of
+from modeltrail.storage.measures import Measure, in_pairs, sums_of
 from modeltrail.storage.queries import CALLS, Queries
 from modeltrail.storage.trials import assigned, not_in_shadow
 
@@ -73,8 +73,4 @@ class BeforeQueries(Queries):
             .group_by(reference)
             .order_by(reference)
         )
-        found = []
-        for row in self._rows(query):
-            sums = [int(row[f"sum_{place}"] or 0) for place in range(2 * len(measures))]
-            found.append(UnitBefore(row["unit"], tuple(zip(sums[::2], sums[1::2], strict=True))))
-        return found
+        return [UnitBefore(unit, in_pairs(sums)) for unit, *sums in self._streamed(query)]

@@ -2,7 +2,7 @@
 What is summed up of the calls of an experiment: a total and a count, as columns of SQL.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, FromClause, and_, case, func
@@ -60,3 +60,12 @@ def sums_of(calls: FromClause, measure: Measure) -> list[ColumnElement[Any]]:
             raise ConfigurationError(f"{measure.name} has no cap: {', '.join(sorted(CAPPED))} have")
         value = case((value > measure.cap, measure.cap), else_=value)
     return [func.sum(value), func.count(counted)]
+
+
+def in_pairs(sums: Sequence[Any]) -> tuple[tuple[int, int], ...]:
+    """
+    Return the totals and counts of measures as they come in a row.
+    """
+    # A sum of BIGINT is a Decimal on PostgreSQL, and NULL where there is nothing to sum up.
+    whole = [int(each or 0) for each in sums]
+    return tuple(zip(whole[::2], whole[1::2], strict=True))

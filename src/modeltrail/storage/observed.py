@@ -8,10 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, select
-from sqlalchemy.exc import SQLAlchemyError
 
 from modeltrail.errors import ConfigurationError
-from modeltrail.storage.queries import PAGE, Queries, unreadable
+from modeltrail.storage.queries import Queries
 from modeltrail.storage.trials import InPhase, assigned
 
 # Of what each call has a value.
@@ -78,13 +77,8 @@ class ObservedQueries(Queries):
 
     def _listed(self, query: Select[Any]) -> "Mapping[tuple[Any, ...], array[int]]":
         listed: defaultdict[tuple[Any, ...], array[int]] = defaultdict(lambda: array("q"))
-        try:
-            with self._engine.connect() as connection:
-                for row in connection.execution_options(yield_per=PAGE).execute(query):
-                    *key, value = row
-                    listed[tuple(key)].append(value)
-        except SQLAlchemyError as error:
-            raise unreadable(error) from error
+        for *key, value in self._streamed(query):
+            listed[tuple(key)].append(value)
         return listed
 
 

@@ -24,7 +24,7 @@ from sqlalchemy import (
     select,
 )
 
-from modeltrail.storage.measures import Measure, sums_of
+from modeltrail.storage.measures import Measure, in_pairs, sums_of
 from modeltrail.storage.outcomes import LINKS, OUTCOMES, counting
 from modeltrail.storage.queries import CALLS, STORED, Queries, one_if
 
@@ -284,8 +284,6 @@ def not_in_shadow(calls: FromClause) -> ColumnElement[bool]:
 def _trial_unit(row: Sequence[Any]) -> TrialUnit:
     variant, unit, feature, calls, unpriced, first, least_ppm, most_ppm, *found = row
     first_at_us, _, first_feature = first.partition(" ")
-    # A sum of BIGINT is a Decimal on PostgreSQL.
-    sums = [int(each or 0) for each in found]
     return TrialUnit(
         variant,
         unit,
@@ -295,7 +293,7 @@ def _trial_unit(row: Sequence[Any]) -> TrialUnit:
         int(first_at_us),
         first_feature or None,
         _propensity(least_ppm, most_ppm),
-        tuple(zip(sums[::2], sums[1::2], strict=True)),
+        in_pairs(found),
     )
 
 

@@ -8,13 +8,11 @@ done by some moment is the sum of what it did in the spans before.
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, case, func, literal_column, or_, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import ColumnElement, FromClause, Select, case, func, literal_column, select
 
-from modeltrail.storage.measures import Measure, sums_of
+from modeltrail.storage.measures import Measure, in_pairs, sums_of
 from modeltrail.storage.outcomes import counting
-from modeltrail.storage.queries import unreadable
-from modeltrail.storage.trials import SCAN_SHARE, Trials
+from modeltrail.storage.trials import SCAN_SHARE, Trials, not_in_shadow
 
 _MICROS = 1_000_000
 
@@ -68,7 +66,7 @@ class TrialsOverTime(Trials):
         calls = self._summable()
         at = calls.c.started_at_us
         query = select(func.min(at).label("first_us"), func.max(at).label("last_us"))
-        (row,) = self._rows(query.where(*self._of_it(calls.c, experiment)))
+        (row,) = self._rows(query.where(*self._of_it(calls, experiment)))
         return None if row["first_us"] is None else Times(row["first_us"], row["last_us"])
 
     def crossed_units(self, experiment: str) -> frozenset[str]:
@@ -79,7 +77,7 @@ class TrialsOverTime(Trials):
         c = calls.c
         query = (
             select(c.unit_ref)
-            .where(*self._of_it(c, experiment))
+            .where(*self._of_it(calls, experiment))
             .group_by(c.unit_ref)
             .having(func.min(c.variant) < func.max(c.variant))
         )
@@ -107,7 +105,7 @@ class TrialsOverTime(Trials):
                 c.variant,
                 _span(c.started_at_us, spans),
                 *(each.label(f"sum_{place}") for place, each in enumerate(columns)),
-            ).where(*self._of_it(c, experiment)),
+            ).where(*self._of_it(calls, experiment)),
             c,
         )
         return self._span_sums(query)
@@ -129,17 +127,13 @@ class TrialsOverTime(Trials):
         return found
 
     def _span_sums(self, query: Select[Any]) -> list[SpanSums]:
-        # By place, and not by name as elsewhere: there may be some hundred thousand rows.
-        try:
-            with self._engine.connect() as connection:
-                return [
-                    SpanSums(span, variant, unit, _pairs(sums))
-                    for unit, variant, span, *sums in connection.execute(query)
-                ]
-        except SQLAlchemyError as error:
-            raise unreadable(error) from error
+        return [
+            SpanSums(span, variant, unit, in_pairs(sums))
+            for unit, variant, span, *sums in self._streamed(query)
+        ]
 
-    def _of_it(self, c: Any, experiment: str) -> list[ColumnElement[bool]]:
+    def _of_it(self, calls: FromClause, experiment: str) -> list[ColumnElement[bool]]:
+        c = calls.c
         of_it = c.experiment == experiment
         if self._engine.dialect.name == "sqlite" and self._is_large(experiment):
             # As in `trial`: without its index.
@@ -148,7 +142,7 @@ class TrialsOverTime(Trials):
             of_it,
             c.variant.is_not(None),
             c.unit_ref.is_not(None),
-            or_(c.shadow.is_(None), c.shadow.is_(False)),
+            not_in_shadow(calls),
         ]
 
     def _is_large(self, experiment: str) -> bool:
@@ -160,7 +154,7 @@ class TrialsOverTime(Trials):
         joined = c.id if link == "call_id" else c[link]
         owners = (
             select(joined.label("link"), c.variant, c.unit_ref)
-            .where(*self._of_it(c, experiment))
+            .where(*self._of_it(calls, experiment))
             .distinct()
             .subquery("owners")
         )
@@ -187,9 +181,3 @@ def _span(at: Any, spans: Spans) -> ColumnElement[int]:
 def _by_span(query: Select[Any], keys: Any) -> Select[Any]:
     # By name: PostgreSQL does not see that two expressions with parameters are the same.
     return query.group_by(keys.unit_ref, keys.variant, literal_column("span"))
-
-
-def _pairs(sums: Sequence[Any]) -> tuple[tuple[int, int], ...]:
-    # PostgreSQL adds whole numbers up to decimals.
-    whole = [int(each or 0) for each in sums]
-    return tuple(zip(whole[::2], whole[1::2], strict=True))
