@@ -5,7 +5,7 @@ A comparison as a page of text, as Markdown, as HTML or as JSON.
 from collections.abc import Sequence
 
 from modeltrail.cli.comparison_page import report_of
-from modeltrail.cli.comparison_rows import tables_of
+from modeltrail.cli.comparison_rows import CHECKS, tables_of
 from modeltrail.cli.comparison_words import (
     arms_line,
     naive_lines,
@@ -56,8 +56,7 @@ def _write_text(found: Comparison) -> None:
 def _write_markdown(found: Comparison) -> None:
     print(f"## {cell(found.experiment)}\n")
     print("\n\n".join(cell(each) for each in [*sentences(found), arms_line(found)]))
-    checks = [Column(title, "label") for title in ("STATUS", "CHECK", "DETAIL")]
-    _write_pipes("Checks", checks, [[c.status, c.name, clean(c.detail)] for c in found.checks])
+    _write_pipes("Checks", CHECKS, [[c.status, c.name, clean(c.detail)] for c in found.checks])
     if found.verdict != "invalid":
         for title, columns, rows in tables_of(found):
             _write_pipes(title or "Metrics", columns, rows)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from modeltrail.cli.comparison_rows import (
+    CHECKS,
     UNITS,
     Unit,
     decimals_of,
@@ -56,7 +57,7 @@ def report_of(found: Comparison, courses: Sequence[Course]) -> Report:
     """
     checks = Table(
         "",
-        [Column(title, "label") for title in ("STATUS", "CHECK", "DETAIL")],
+        CHECKS,
         [[each.status, each.name, each.detail] for each in found.checks],
         alarming="fail",
     )

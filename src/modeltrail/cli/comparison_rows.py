@@ -40,6 +40,9 @@ UNITS = {
 }
 
 
+CHECKS = [Column(title, "label") for title in ("STATUS", "CHECK", "DETAIL")]
+
+
 def tables_of(found: Comparison) -> list[Titled]:
     """
     Return the tables of a comparison with their titles: that of metrics has none.
