@@ -104,7 +104,7 @@ class Recorder:
         Two handlers of one trail that hear of the same run thus make one record.
         """
         key = (request.framework, request.run_id)
-        if (known := self.find(*key)) is not None:
+        if (known := self._at(key)) is not None:
             return known
         if (outer := enclosing(request.framework, self)) is not None:
             return self._start_inner(outer, key)
@@ -125,9 +125,7 @@ class Recorder:
         """
         Return the open call of a framework's run, None if there is none.
         """
-        key = (framework, run_id)
-        call = self._open.get(key)
-        return self._inner.get(key) if call is None and self._inner else call
+        return self._at((framework, run_id))
 
     def awaits(self, call: Invocation) -> bool:
         """
@@ -135,7 +133,7 @@ class Recorder:
         that began before.
         """
         # In this order: what ends meanwhile is in the second before it leaves the first.
-        return self.find(*call.key) is call or call.id in self._ending
+        return self._at(call.key) is call or call.id in self._ending
 
     @property
     def open_calls(self) -> int:
@@ -270,6 +268,10 @@ class Recorder:
         Enter a fact that came after the end; called by the call itself.
         """
         self._send(Frame(FrameKind.AMEND, call.id, call.started_at_us, {}, columns))
+
+    def _at(self, key: Key) -> Invocation | None:
+        call = self._open.get(key)
+        return self._inner.get(key) if call is None and self._inner else call
 
     def _start_inner(self, outer: Invocation, key: Key) -> Invocation:
         joint = Joint(outer, self._send, self._leave)

@@ -58,10 +58,9 @@ class TrailCallbackHandler(ChainCallbackHandler):
         """
         Begin a call of a chat model.
         """
-        if self._find(run_id) is None:
-            asked = asked_for(messages, event)
-            texts = chat_messages(messages)
-            self._start("chat", texts, serialized, run_id, parent_run_id, event, asked)
+        asked = asked_for(messages, event)
+        texts = chat_messages(messages)
+        self._start("chat", texts, serialized, run_id, parent_run_id, event, asked)
 
     @guarded
     def on_llm_start(
@@ -77,9 +76,8 @@ class TrailCallbackHandler(ChainCallbackHandler):
         """
         Begin a call of a text completion model.
         """
-        if self._find(run_id) is None:
-            texts = text_messages(prompts)
-            self._start("text_completion", texts, serialized, run_id, parent_run_id, event)
+        texts = text_messages(prompts)
+        self._start("text_completion", texts, serialized, run_id, parent_run_id, event)
 
     def on_llm_new_token(
         self, /, token: str | Sequence[Any], *, run_id: UUID, chunk: object = None, **_: Any
@@ -162,10 +160,11 @@ class TrailCallbackHandler(ChainCallbackHandler):
                 paid_by=paid_by,
                 caches_for_hour=asked.caches_for_hour,
             )
-            whole = answer.finish_reasons or not answer.streaming
-            (call.stop if whole else call.leave_incomplete)(answer)
-        finally:
-            call.leave_incomplete()  # only if the answer could not be read
+        except BaseException:
+            call.leave_incomplete()  # the answer could not be read
+            raise
+        whole = answer.finish_reasons or not answer.streaming
+        (call.stop if whole else call.leave_incomplete)(answer)
         if message_id is not None and not answer.cache_hit:
             self._answers.pay(message_id, call)
         # What was refused is no malformed answer, whatever a parser says of it.

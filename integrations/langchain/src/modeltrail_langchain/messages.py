@@ -47,7 +47,7 @@ def tool_calls(message: BaseMessage) -> list[tuple[str, str]]:
     """
     Return the tool calls of an answer: name and arguments, malformed ones as they are.
     """
-    if not isinstance(message, AIMessage):
+    if not isinstance(message, AIMessage) or not (message.tool_calls or message.invalid_tool_calls):
         return []
     calls = [(call["name"], as_json(call["args"])) for call in message.tool_calls]
     invalid = [(call["name"] or "", call["args"] or "") for call in message.invalid_tool_calls]

@@ -5,7 +5,13 @@ Where LangChain and its partner packages keep what a record needs.
 from collections.abc import Mapping
 
 # LangChain's words for who speaks; a ChatMessage brings a role of its own.
-ROLES = {"human": "user", "ai": "assistant", "AIMessageChunk": "assistant"}
+ROLES = {
+    "human": "user",
+    "ai": "assistant",
+    "AIMessageChunk": "assistant",
+    "system": "system",
+    "tool": "tool",
+}
 # LangChain's words for companies that others call otherwise. None: that is no company.
 PROVIDERS: Mapping[str, str | None] = {
     "amazon_bedrock": "aws",

@@ -172,10 +172,9 @@ def message_id(result: LLMResult) -> str | None:
     """
     Return the id of an answer's message, None if it has none.
     """
-    for each in result.generations[0][:1] if result.generations else ():
-        if isinstance(each, ChatGeneration):
-            return each.message.id
-    return None
+    candidates = result.generations[0] if result.generations else None
+    first = candidates[0] if candidates else None
+    return first.message.id if isinstance(first, ChatGeneration) else None
 
 
 def _company(word: str | None) -> str | None:
@@ -207,7 +206,7 @@ def _tags(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _default_tags(facts: Mapping[str, Any], tags: Sequence[str]) -> dict[str, Any]:
-    suggested: dict[str, Any] = dict(read_tags(tags))
+    suggested: dict[str, Any] = dict(read_tags(tags)) if tags else {}
     # A thread of LangGraph is a session unless the application names one.
     if (thread := facts.get("thread_id")) is not None:
         # Of anything else the text is not asked for: it may raise, and the trail counts it.
@@ -239,8 +238,9 @@ def _facts(result: LLMResult, messages: Sequence[BaseMessage]) -> dict[str, Any]
     if result.llm_output:
         facts |= _facts_in(result.llm_output)
     # What a client sums up has lost what stands beside the tokens: tiers, costs.
+    reports = result.llm_output or told
     for name in REPORTS:
-        if isinstance(usage := (result.llm_output or told).get(name), Mapping):
+        if name in reports and isinstance(usage := reports[name], Mapping):
             facts |= {**_facts_in(usage), **beside(usage)}
     if told.get("model_provider") in ECHOES:
         facts.pop("response_model", None)
@@ -296,9 +296,11 @@ def _usage(result: LLMResult, messages: Sequence[BaseMessage]) -> Mapping[str, A
 
 
 def _doubt(usage: Mapping[str, Any] | None, caches_for_hour: bool) -> UsageSource | None:
+    if not caches_for_hour:
+        return None
     # Streams of Anthropic's lose how long what was written is kept: two prices, one count.
     details = (usage or NOTHING).get("input_token_details") or NOTHING
-    return "partial" if caches_for_hour and details.get("cache_creation") else None
+    return "partial" if details.get("cache_creation") else None
 
 
 def _is_cache_hit(
