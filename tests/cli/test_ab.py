@@ -96,6 +96,18 @@ def test_srm_by_the_declared_plan(cli: Any, logged: Any, url: str) -> None:
     assert (found["unplanned"], result.exit_code) == (["odd"], 1)
 
 
+def test_srm_of_an_experiment_that_has_not_begun(cli: Any, url: str) -> None:
+    """Declared, without calls: that is no mismatch."""
+    with modeltrail.open(url) as trail:
+        trail.experiment("exp", {"control": 0.5, "mini": 0.5}, control="control")
+    result = cli("ab", "srm", "exp")
+    assert (result.exit_code, result.stderr) == (3, "cannot tell: no units yet\n")
+    assert cli("ab", "check", "exp", "--metric", "cost").exit_code == 3
+    assert cli("ab", "power", "exp", "--metric", "cost", "--mde", "1").exit_code == 3
+    page = cli("compare", "exp", "--format", "html")
+    assert (page.exit_code, page.stdout[:9]) == (3, "<!DOCTYPE")
+
+
 def test_srm_cannot_tell(cli: Any, logged: Any) -> None:
     """No plan: 3, with what to do; no such experiment: 1, with those that there are."""
     logged(split(control=20, mini=20), {"control": "", "mini": ""})

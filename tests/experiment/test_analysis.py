@@ -232,6 +232,46 @@ def test_what_was_declared_counts(url: str) -> None:
     assert (other.plan.control, other.plan.plan_units, other.plan.alpha) == ("mini", 10, 0.2)
 
 
+@pytest.mark.parametrize(
+    ("units", "verdict"), [(0, "undecided"), (2, "undecided"), (30, "invalid")]
+)
+def test_declared_control_without_calls(url: str, units: int, verdict: str) -> None:
+    """It is the control all the same: its sample ratio tells what is wrong, once enough came."""
+    with modeltrail.open(url) as trail:
+        declare(trail)
+        for number in range(units):
+            add(trail, "mini", f"u-{number}", f"run-{number}")
+        found = analyse(trail.store, "exp")
+    assert (found.verdict, list(found.decisions)) == (verdict, ["mini"])
+    assert found.units == {"control": 0, "mini": units}
+
+
+def test_declared_outcomes_before_the_first_one_is_known(url: str) -> None:
+    """They decide as declared, so that nothing is decided yet; other words are no metric."""
+    guardrails = {"complaints:lower": 0.1}
+    with modeltrail.open(url) as trail:
+        declare(trail, primary="outcome:resolved", guardrails=guardrails)
+        for number in range(40):
+            add(trail, ("control", "mini")[number % 2], f"u-{number}", f"run-{number}")
+        found = analyse(trail.store, "exp")
+        with pytest.raises(ConfigurationError, match="no metric is named 'beauty'"):
+            analyse(trail.store, "exp", Asked(metrics=("beauty",)))
+        for number in range(40):
+            trail.outcome("complaints", 0, unit=f"u-{number}")
+        assert trail.flush(10)
+        later = analyse(trail.store, "exp")
+    for each in (found, later):
+        assert each.verdict == "undecided"
+        assert [m.metric.name for m in each.metrics[:2]] == [
+            "outcome:resolved",
+            "outcome:complaints:lower",
+        ]
+        assert status(each, "missing") == "warn"
+    assert "outcome:resolved: control 20 of 20, mini 20 of 20" in found.checks[3].detail
+    assert "complaints" in found.checks[3].detail
+    assert "complaints" not in later.checks[3].detail
+
+
 def test_what_was_declared_late_or_changed_is_said(url: str) -> None:
     """After the first call, or twice; changed weights are those of nobody."""
     with modeltrail.open(url) as trail:

@@ -96,7 +96,10 @@ def srm(context: typer.Context, experiment: Key, format: options.FormatOption = 
     with reading(context.obj) as store:
         arms = read_arms(store, experiment)
     if arms.weights is None:
-        tell("cannot tell: the planned shares are not known; declare the experiment")
+        tell(
+            "cannot tell: the planned shares are not known (then declare the experiment), or have "
+            "changed on the way (then modeltrail compare checks each phase by itself)"
+        )
         return CANNOT_TELL
     found = sample_ratio(arms.counts, arms.weights)
     if isinstance(found, NotEstimable):

@@ -17,6 +17,7 @@ from modeltrail.experiment.metrics import (
     default_words,
     may_be_outcome,
     metric_named,
+    outcome_named,
 )
 from modeltrail.experiment.phases import check_phases, phase_weights
 from modeltrail.experiment.plan import DEFAULT_PLAN_UNITS, Margin, Plan
@@ -79,19 +80,20 @@ def analyse(store: Store, key: str, asked: Asked = Asked()) -> Comparison:
     declared = declarations(store, key)
     asked = _as_declared(asked, declared)
     outcomes = store.trial_outcomes(key) if _may_be_outcomes(asked) else []
-    chosen = {metric_named(word, are_shares(outcomes))[0].name for word in asked.metrics}
-    asked = _resolved(asked, are_shares(outcomes))
-    named = dict(metric_named(word, are_shares(outcomes)) for word in asked.metrics)
+    known = {**_promised(declared), **are_shares(outcomes)}
+    chosen = {metric_named(word, known)[0].name for word in asked.metrics}
+    asked = _resolved(asked, known)
+    named = dict(metric_named(word, known) for word in asked.metrics)
     measures = list(dict.fromkeys(each.measure for each in named.values() if each.measure))
     weights = {} if asked.weights else phase_weights(store, key, declared)
     trial, log = read_log(store, key, measures, weights, by_feature=asked.by_feature)
-    if not trial.units and not trial.unassigned:
+    if not (trial.units or trial.unassigned or declared):
         raise no_such_experiment(store, key)
     plan = _plan(asked, declared, trial, phased=log.phases is not None)
     if log.phases and outcomes:
         outcomes = log.outcomes()
     rows = rows_of(named, trial.units, measures, outcomes, log.values(named.values()))
-    if not chosen:
+    if trial.units and not chosen:
         # What nobody asked for and no call tells is no finding.
         named = {
             metric: source
@@ -133,6 +135,17 @@ def _as_declared(asked: Asked, declared: Sequence[Declared]) -> Asked:
     )
 
 
+def _promised(declared: Sequence[Declared]) -> dict[str, bool]:
+    """
+    Return the outcomes that decide as declared: they are metrics before the first one is known.
+    """
+    if not declared:
+        return {}
+    last = declared[-1].declaration
+    words = [last.primary, *(each.metric for each in last.guardrails)]
+    return {name: True for word in words if word and (name := outcome_named(word)) is not None}
+
+
 def _may_be_outcomes(asked: Asked) -> bool:
     deciding = [asked.primary, *(each.metric for each in asked.guardrails)]
     words = [*asked.metrics, *(word for word in deciding if word)]
@@ -162,8 +175,9 @@ def _resolved(asked: Asked, outcomes: Mapping[str, bool]) -> Asked:
 
 
 def _plan(asked: Asked, declared: Sequence[Declared], trial: Trial, *, phased: bool) -> Plan:
-    arms = sorted({each.variant for each in trial.units})
-    control = chosen_control(arms, asked.control)
+    # Also those that no call belongs to yet, or any more.
+    planned = asked.weights or (declared[-1].declaration.arms if declared else {})
+    control = chosen_control(sorted({*planned, *(u.variant for u in trial.units)}), asked.control)
     weights = asked.weights
     if weights is None and phased:
         # What is planned now; sample ratios are judged phase by phase.

@@ -133,6 +133,18 @@ def may_be_outcome(word: str) -> bool:
     )
 
 
+def outcome_named(word: str) -> str | None:
+    """
+    Return the name of the outcome that a word means, told or not; None if calls tell the metric.
+    """
+    if word.startswith(OUTCOME):
+        return word.removeprefix(OUTCOME).removesuffix(_LOWER)
+    is_of_calls = not may_be_outcome(word) or _CAP in word
+    _, found, percent = word.rpartition(_QUANTILE)
+    is_quantile = bool(found) and _probability(percent) is not None
+    return None if is_of_calls or is_quantile else word.removesuffix(_LOWER)
+
+
 def default_words(outcomes: Sequence[str]) -> list[str]:
     """
     Return the metrics that are compared if none is asked for.

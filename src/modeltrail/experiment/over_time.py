@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from modeltrail.experiment.contrasts import with_spread
-from modeltrail.experiment.metrics import Metric, Source, metric_named
+from modeltrail.experiment.metrics import Metric, Source, metric_named, outcome_named
 from modeltrail.experiment.plan import Plan
 from modeltrail.experiment.results import Comparison
 from modeltrail.experiment.unit_rows import MICROS
@@ -79,7 +79,8 @@ def over_time(store: Store, found: Comparison) -> list[Course]:
     if found.verdict == "invalid" or not found.decisions or found.has_phases or found.is_adjusted:
         return []
     times = store.trial_times(found.experiment)
-    assert times is not None
+    if times is None:
+        return []
     named = _named(store, found)
     read, crossed = _read(store, found.experiment, named, times)
     courses = []
@@ -89,7 +90,8 @@ def over_time(store: Store, found: Comparison) -> list[Course]:
 
 
 def _named(store: Store, found: Comparison) -> dict[Metric, Source]:
-    outcomes = dict.fromkeys(store.all_outcome_names(), False)
+    deciding = filter(None, (outcome_named(each.metric.name) for each in found.metrics))
+    outcomes = dict.fromkeys([*store.all_outcome_names(), *deciding], False)
     return {
         each.metric: metric_named(each.metric.name, outcomes)[1]
         for each in found.metrics

@@ -77,11 +77,11 @@ def read_arms(store: Store, key: str) -> Arms:
         RecordNotFoundError: The trail has no such experiment.
     """
     units = store.trial(key, []).units
-    if not units:
+    declared = declarations(store, key)
+    if not (units or declared):
         raise no_such_experiment(store, key)
     crossed = crossed_units(units)
     seen = Counter(each.variant for each in units if each.unit not in crossed)
-    declared = declarations(store, key)
     weights = planned_weights(declared, units)
     control = declared[-1].declaration.control if declared else None
     if control is None and DEFAULT_CONTROL in seen:
