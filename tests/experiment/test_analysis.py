@@ -272,6 +272,26 @@ def test_declared_outcomes_before_the_first_one_is_known(url: str) -> None:
     assert "complaints" not in later.checks[3].detail
 
 
+def test_outcomes_from_before_a_unit_came_are_told_of(url: str) -> None:
+    """They are in no figure; those of metrics that are not compared are not spoken of."""
+    with modeltrail.open(url) as trail:
+        for number in range(4):
+            trail.outcome("resolved", 0, unit=f"u-{number}")
+            trail.outcome("stars", 3, unit=f"u-{number}")
+        assert trail.flush(10)
+        for number in range(4):
+            add(trail, ("control", "mini")[number % 2], f"u-{number}", f"run-{number}")
+            trail.outcome("resolved", 1, unit=f"u-{number}")
+        assert trail.flush(10)
+        assert estimate(trail, "outcome:resolved") == (1, 2, 2)
+        found = analyse(trail.store, "exp", Asked(metrics=("resolved",)))
+        other = analyse(trail.store, "exp", Asked(metrics=("cost",)))
+    (early,) = (each for each in found.checks if each.name == "early")
+    assert early.status == "warn"
+    assert early.detail.startswith("4 outcomes were known before the first call of their unit")
+    assert "early" not in {each.name for each in other.checks}
+
+
 def test_what_was_declared_late_or_changed_is_said(url: str) -> None:
     """After the first call, or twice; changed weights are those of nobody."""
     with modeltrail.open(url) as trail:

@@ -120,6 +120,19 @@ def test_outcomes_that_come_late(tmp_path: Any) -> None:
     assert course.metric.unit_of_measure == "share"
 
 
+def test_outcomes_from_before_a_unit_came_are_in_no_look(tmp_path: Any) -> None:
+    """Their values are 0, those since then 1: the last look is the comparison."""
+    calls = [call(n, "AB"[n % 2], f"u{n}", 100) for n in range(60)]
+    outcomes = [
+        (uuid7(at_us), at_us, "good", value, None, None, None, each.unit_ref)
+        for n, each in enumerate(calls)
+        for at_us, value in ((START_US - HOUR_US, 0), (each.started_at_us, 10**6 * (n % 2)))
+    ]
+    store = stored(tmp_path / "calls.db", calls, outcomes)
+    course = course_of(store, "outcome:good", control="A")
+    assert {look.difference for look in course.looks} == {1}
+
+
 def test_no_look_before_there_are_units(tmp_path: Any) -> None:
     """With nine units in an arm there is none."""
     calls = [call(n, "AB"[n % 2], f"u{n}", 100 + n) for n in range(19)]

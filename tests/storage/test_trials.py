@@ -192,6 +192,26 @@ def test_outcome_that_is_told_again_is_corrected(store: Store) -> None:
     assert sorted((each.total_micros, each.values) for each in found) == [(3, 2), *[(90, 1)] * 3]
 
 
+def test_outcomes_of_a_unit_count_since_its_first_call(store: Store) -> None:
+    """What was known before the unit came is counted apart; of who has nothing else, too."""
+    put(
+        store,
+        record(5),
+        record(9),
+        record(7, variant="B", unit_ref="u2"),
+        outcome=[
+            outcome(4, 1_000_000, unit_ref="u1"),
+            outcome(5, 500_000, unit_ref="u1"),
+            outcome(6, 2_000_000, unit_ref="u1"),
+            outcome(6, 3_000_000, unit_ref="u2"),
+        ],
+    )
+    assert sorted(store.trial_outcomes("e")) == [
+        OutcomeSums("score", "A", "u1", None, 2_500_000, 2, 2, early=1),
+        OutcomeSums("score", "B", "u2", None, 0, 0, 0, early=1),
+    ]
+
+
 def test_no_calls(store: Store) -> None:
     """An experiment that has not begun has no units."""
     found = store.trial("e", ALL)

@@ -107,6 +107,7 @@ def analyse(store: Store, key: str, asked: Asked = Asked()) -> Comparison:
     adjustment = _adjustment(log, asked, named, exposed)
     noted = [check_phases(log.phases, exposed)] if log.phases else []
     noted += [check_adjusted(adjustment, exposed)] if adjustment else []
+    noted += _checked_early(outcomes, named)
     evidence = Evidence(
         rows={metric.name: rows[metric.name] for metric in named},
         exposed=exposed,
@@ -281,3 +282,13 @@ def _check_plan(asked: Asked, declared: Sequence[Declared], trial: Trial) -> Che
 def _check_assigned(trial: Trial) -> Check:
     detail = f"{trial.unassigned:,} calls without a variant or a unit: in no figure"
     return Check("assigned", "warn" if trial.unassigned else "ok", detail)
+
+
+def _checked_early(outcomes: Sequence[OutcomeSums], named: Mapping[Metric, Source]) -> list[Check]:
+    """
+    Tell how many outcomes are in no figure because they came before the unit did, if any are.
+    """
+    compared = {source.outcome for source in named.values()}
+    early = sum(each.early for each in outcomes if each.name in compared)
+    said = f"{early:,} outcomes were known before the first call of their unit: in no figure"
+    return [Check("early", "warn", said)] if early else []

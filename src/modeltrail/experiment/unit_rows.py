@@ -98,7 +98,7 @@ def _outcome_rows(source: Source, outcomes: Sequence[OutcomeSums]) -> list[UnitS
     # A unit may have outcomes of its own, of its calls and of its sessions.
     sums: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
     for each in outcomes:
-        if each.name == source.outcome:
+        if each.name == source.outcome and each.values:
             own = sums[each.variant, each.unit]
             own[0] += each.total_micros
             own[1] += each.values

@@ -19,9 +19,11 @@ from sqlalchemy import (
     case,
     cast,
     func,
+    not_,
     null,
     or_,
     select,
+    true,
 )
 
 from modeltrail.storage.measures import Measure, in_pairs, sums_of
@@ -98,6 +100,8 @@ class OutcomeSums(NamedTuple):
         total_micros: The sum of its values, in millionths.
         values: How many there are.
         others: How many are neither 0 nor 1.
+        early: How many more there are that were known before the unit's first call, and are
+            in no other figure.
     """
 
     name: str
@@ -107,6 +111,7 @@ class OutcomeSums(NamedTuple):
     total_micros: int
     values: int
     others: int
+    early: int = 0
 
 
 class _Size(NamedTuple):
@@ -167,7 +172,8 @@ class Trials(Queries):
 
         A trace or a session whose calls are of several variants or units gives its
         outcome to each of them. Of what is told again of the same call, trace or
-        session the last counts; of a unit all.
+        session the last counts; of a unit all that became known since its first call:
+        what it did before no variant can have changed.
 
         Args:
             experiment: Its key.
@@ -327,30 +333,52 @@ def _outcome_query(
     by_feature: bool,
     phase: InPhase | None,
 ) -> Select[Any]:
-    c = calls.c
-    joined = c.id if link == "call_id" else c[link]
-    with_feature = by_feature and link == "call_id"
-    owners = (
-        select(joined.label("link"), c.variant, c.unit_ref, *([c.feature] if with_feature else []))
-        .where(*assigned(calls, experiment, phase))
-        .distinct()
-        .subquery("owners")
-    )
+    owners = owners_of(calls, link, assigned(calls, experiment, phase), by_feature=by_feature)
     told = counting(link)
-    keys = [told.c.name, *(each for each in owners.c if each.name != "link")]
+    keys = [told.c.name, *(each for each in owners.c if each.name not in {"link", "since_us"})]
+    counts = told.c.at_us >= owners.c.since_us if link == "unit_ref" else true()
     value = told.c.value
     # In millionths, as they are stored: sums of whole numbers do not depend on an order.
     return (
         select(
             *keys,
-            func.sum(func.round(value * _MICROS)).label("total_micros"),
-            func.count().label("values"),
-            func.sum(one_if(value.not_in((0, 1)))).label("others"),
+            func.sum(case((counts, func.round(value * _MICROS)), else_=0)).label("total_micros"),
+            func.sum(one_if(counts)).label("values"),
+            func.sum(one_if(and_(counts, value.not_in((0, 1))))).label("others"),
+            func.sum(one_if(not_(counts))).label("early"),
         )
         .join(owners, owners.c.link == told.c[link])
         .where(*([] if names is None else [told.c.name.in_(names)]))
         .group_by(*keys)
     )
+
+
+def owners_of(
+    calls: FromClause,
+    link: str,
+    of_it: Sequence[ColumnElement[bool]],
+    *,
+    by_feature: bool = False,
+) -> FromClause:
+    """
+    Return to whom outcomes belong: their `link`, with the variant and the unit of its calls.
+
+    Args:
+        link: One of `LINKS`. Those of a unit have `since_us`, when its first call started.
+        of_it: What calls must fulfil to count.
+        by_feature: Whether those of a call have its feature.
+    """
+    c = calls.c
+    if link == "unit_ref":
+        since = func.min(c.started_at_us).label("since_us")
+        owners = select(c.unit_ref.label("link"), c.variant, c.unit_ref, since)
+        return owners.where(*of_it).group_by(c.unit_ref, c.variant).subquery("owners")
+    joined = c.id if link == "call_id" else c[link]
+    with_feature = by_feature and link == "call_id"
+    owners = select(
+        joined.label("link"), c.variant, c.unit_ref, *([c.feature] if with_feature else [])
+    )
+    return owners.where(*of_it).distinct().subquery("owners")
 
 
 def _outcome_sums(row: Mapping[str, Any]) -> OutcomeSums:
@@ -360,6 +388,7 @@ def _outcome_sums(row: Mapping[str, Any]) -> OutcomeSums:
         unit=row["unit_ref"],
         feature=row.get("feature"),
         total_micros=int(row["total_micros"] or 0),
-        values=row["values"],
+        values=int(row["values"]),
         others=int(row["others"]),
+        early=int(row["early"]),
     )

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, FromClause, Select, case, func, literal_co
 
 from modeltrail.storage.measures import Measure, in_pairs, sums_of
 from modeltrail.storage.outcomes import counting
-from modeltrail.storage.trials import SCAN_SHARE, Trials, not_in_shadow
+from modeltrail.storage.trials import SCAN_SHARE, Trials, not_in_shadow, owners_of
 
 _MICROS = 1_000_000
 
@@ -114,7 +114,8 @@ class TrialsOverTime(Trials):
         """
         Return the sums of an outcome, by the spans in which it became known.
 
-        One that was corrected counts from its correction on. The sum is in millionths.
+        One that was corrected counts from its correction on; of a unit those count that became
+        known since its first call. The sum is in millionths.
 
         Args:
             experiment: Its key.
@@ -150,15 +151,9 @@ class TrialsOverTime(Trials):
 
     def _outcomes_of(self, experiment: str, name: str, link: str, spans: Spans) -> Select[Any]:
         calls = self._summable()
-        c = calls.c
-        joined = c.id if link == "call_id" else c[link]
-        owners = (
-            select(joined.label("link"), c.variant, c.unit_ref)
-            .where(*self._of_it(calls, experiment))
-            .distinct()
-            .subquery("owners")
-        )
+        owners = owners_of(calls, link, self._of_it(calls, experiment))
         told = counting(link).c
+        counts = [told.at_us >= owners.c.since_us] if link == "unit_ref" else []
         return _by_span(
             select(
                 owners.c.unit_ref,
@@ -168,7 +163,7 @@ class TrialsOverTime(Trials):
                 func.count().label("sum_1"),
             )
             .join(owners, owners.c.link == told[link])
-            .where(told.name == name),
+            .where(told.name == name, *counts),
             owners.c,
         )
 
