@@ -218,6 +218,8 @@ def test_unit_that_takes_no_part_has_no_variant(trail: Trail) -> None:
         {"value": 1.0, "unit": "u", "call": "c"},
         {"value": "much", "unit": "u"},
         {"value": float("nan"), "unit": "u"},
+        {"value": -1e13, "unit": "u"},
+        {"value": 1e300, "unit": "u"},
     ],
 )
 def test_outcome_of_nothing_is_refused(trail: Trail, arguments: dict[str, Any]) -> None:

@@ -42,6 +42,8 @@ HEALTH_EVENT = "trail_health"
 # Sixteen segments, each of which holds some hundred calls.
 LEAST_LIMIT_BYTES = 4 * 1024 * 1024
 MICROS = 1_000_000
+# Of the databases' BIGINT.
+_MOST_MICROS = 2**63 - 1
 
 
 class Health(NamedTuple):
@@ -131,7 +133,8 @@ class Trail:
         Record a business or quality metric of what the calls were for.
 
         It may come long after the call. Told again of the same call, trace or
-        session, the last value counts; of a unit each is one more observation.
+        session, the last value counts; of a unit each is one more observation,
+        and counts in an experiment from the unit's first call there on.
 
         Args:
             name: The metric, such as `resolved`.
@@ -143,7 +146,7 @@ class Trail:
 
         Raises:
             ConfigurationError: Not exactly one of the four is given, or the
-                value is no number.
+                value is no number, or one beyond 9e12, which no database takes.
         """
         joins = {
             "call_id": call,
@@ -158,6 +161,8 @@ class Trail:
             micros = round(float(value) * MICROS)
         except (TypeError, ValueError, OverflowError) as error:
             raise ConfigurationError(f"the outcome {name!r} is no number: {value!r}") from error
+        if abs(micros) > _MOST_MICROS:
+            raise ConfigurationError(f"the outcome {name!r} is too large: {value!r}")
         self.recorder.emit(FrameKind.OUTCOME, {"name": name, "value_micros": micros, **given})
 
     def experiment(
