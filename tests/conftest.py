@@ -15,8 +15,11 @@ os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 import modeltrail
 from modeltrail.testing import LocalProvider
 from modeltrail.trail import Trail
+from tests.plans import PlanWatch
 
 SLOW_TIMEOUT_S = 600
+PLANS = PlanWatch()
+PLANS.watch()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -48,6 +51,16 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(home))
     return home
+
+
+@pytest.fixture(autouse=True)
+def no_quadratic_query() -> Iterator[None]:
+    """
+    Fail a test whose queries would take hours in a large trail.
+    """
+    PLANS.quadratic.clear()
+    yield
+    assert not PLANS.quadratic, "\n\n".join(PLANS.quadratic)
 
 
 @pytest.fixture

@@ -48,7 +48,11 @@ class BeforeQueries(Queries):
             ConfigurationError: Its units are neither users nor sessions, or a measure
                 is unknown.
         """
-        first = select(CALLS.c.unit_type).where(*assigned(CALLS, experiment)).limit(1)
+        first = (
+            select(CALLS.c.unit_type)
+            .where(*assigned(CALLS, CALLS.c.experiment == experiment))
+            .limit(1)
+        )
         kind = str(next((row["unit_type"] for row in self._rows(first)), None))
         if kind not in REFERENCES:
             raise ConfigurationError(
@@ -56,7 +60,7 @@ class BeforeQueries(Queries):
                 f"{' and '.join(f'{each}s' for each in REFERENCES)} have calls before"
             )
         calls = self._summable()
-        own = assigned(calls, experiment)
+        own = assigned(calls, calls.c.experiment == experiment)
         began = select(func.min(calls.c.started_at_us)).where(*own).scalar_subquery()
         reference = calls.c[REFERENCES[kind]]
         columns = [each for measure in measures for each in sums_of(calls, measure)]

@@ -68,7 +68,9 @@ class ObservedQueries(Queries):
         value = OBSERVED[name](calls.c)
         keys = [calls.c.variant, calls.c.unit_ref, *([calls.c.feature] if by_feature else [])]
         found = self._listed(
-            select(*keys, value).where(*assigned(calls, experiment, phase), value.is_not(None))
+            select(*keys, value).where(
+                *assigned(calls, calls.c.experiment == experiment, phase), value.is_not(None)
+            )
         )
         return [
             UnitValues(key[0], key[1], key[2] if by_feature else None, values)

@@ -5,7 +5,7 @@ A judgement of an answer that is told again is a correction. Of a user, what is 
 one thing: each sale, each rating is an observation of its own.
 """
 
-from sqlalchemy import FromClause, String, cast, column, func, select, table
+from sqlalchemy import ColumnElement, FromClause, String, cast, column, func, select, table
 
 from modeltrail.storage.tables import Outcome
 
@@ -20,21 +20,22 @@ OUTCOMES = table(
 )
 
 
-def counting(link: str) -> FromClause:
+def counting(link: str, *wanted: ColumnElement[bool]) -> FromClause:
     """
     Return the outcomes that count, of those that belong to one kind of thing.
 
     Args:
         link: One of `LINKS`.
+        wanted: Only those whose columns of `OUTCOMES` are like this.
     """
     c = OUTCOMES.c
     if link == "unit_ref":
-        return OUTCOMES
+        return select(c.name, c.value, c.at_us, c.unit_ref).where(*wanted).subquery("told")
     # By id, too, which tells when it was recorded: two may have been known at once.
     newest = (c.at_us.desc(), cast(c.id, String).desc())
     place = func.row_number().over(partition_by=(c.name, c[link]), order_by=newest)
     ranked = select(c.name, c.value, c.at_us, c[link], place.label("place")).where(
-        c[link].is_not(None)
+        c[link].is_not(None), *wanted
     )
     placed = ranked.subquery("placed")
     known = (placed.c.name, placed.c.value, placed.c.at_us, placed.c[link])

@@ -279,6 +279,15 @@ class Queries:
         amended = self._rows(select(AMENDMENTS.c.call_id).limit(1))
         return CALLS if amended else STORED
 
+    def _in_bulk(self, text: ColumnElement[Any]) -> ColumnElement[Any]:
+        """
+        Return a column of texts for asking SQLite for many rows: without its index.
+
+        SQLite takes what an index finds for a few rows, however many they are. It would look up
+        each by itself and, to join two such finds, compare every row with every other.
+        """
+        return func.coalesce(text, "") if self._engine.dialect.name == "sqlite" else text
+
     def _streamed(self, query: Select[Any]) -> Iterator[Sequence[Any]]:
         """
         Return rows as they come, not all of them in memory.

@@ -148,11 +148,8 @@ class Trials(Queries):
         calls = self._summable()
         columns = [sum for each in measures for sum in sums_of(calls, each)]
         size = self._size(experiment)
-        of_it = calls.c.experiment == experiment
-        if self._engine.dialect.name == "sqlite" and size.calls > self.last_seq() * SCAN_SHARE:
-            # Without its index: looking up so many rows one by one takes longer than reading all.
-            of_it = func.coalesce(calls.c.experiment, "") == experiment
-        query = _trial_query(calls, of_it, columns, by_feature).where(*_in_phase(calls, phase))
+        of_it = assigned(calls, self._of_it(calls, experiment, size), phase)
+        query = _trial_query(calls, of_it, columns, by_feature)
         units = [_trial_unit(row) for row in self._streamed(query)]
         if not by_feature:
             return Trial(units, size.unassigned, size.unit_type)
@@ -183,7 +180,10 @@ class Trials(Queries):
         """
         found: list[OutcomeSums] = []
         for link in self._used_links():
-            query = _outcome_query(self._summable(), experiment, names, link, by_feature, phase)
+            calls = self._summable()
+            of_it = assigned(calls, self._in_bulk(calls.c.experiment) == experiment, phase)
+            owners = owners_of(calls, link, of_it, by_feature=by_feature)
+            query = _outcome_query(owners, link, self._named(names))
             found += [_outcome_sums(row) for row in self._rows(query)]
         return found
 
@@ -192,9 +192,26 @@ class Trials(Queries):
         Return the phases that assigned calls of an experiment were recorded with.
         """
         calls = self._summable()
-        query = select(calls.c.phase).where(*assigned(calls, experiment)).distinct()
+        of_it = assigned(calls, self._of_it(calls, experiment))
+        query = select(calls.c.phase).where(*of_it).distinct()
         found = [row["phase"] for row in self._rows(query)]
         return sorted(found, key=lambda name: name or "")
+
+    def _of_it(
+        self, calls: FromClause, experiment: str, size: _Size | None = None
+    ) -> ColumnElement[bool]:
+        """
+        Return what tells an experiment's calls; how many they are decides how they are found.
+
+        Args:
+            size: Of the experiment, if it is known.
+        """
+        told = calls.c.experiment
+        is_large = (size or self._size(experiment)).calls > self.last_seq() * SCAN_SHARE
+        return (self._in_bulk(told) if is_large else told) == experiment
+
+    def _named(self, names: Sequence[str] | None) -> list[ColumnElement[bool]]:
+        return [] if names is None else [self._in_bulk(OUTCOMES.c.name).in_(names)]
 
     def _size(self, experiment: str) -> _Size:
         # Late facts change no assignment, and in SQLite an index has all of it.
@@ -216,7 +233,7 @@ class Trials(Queries):
 
 def _trial_query(
     calls: FromClause,
-    of_it: ColumnElement[bool],
+    of_it: Sequence[ColumnElement[bool]],
     columns: Sequence[ColumnElement[Any]],
     by_feature: bool,
 ) -> Select[Any]:
@@ -242,12 +259,7 @@ def _trial_query(
             func.max(ppm).label("most_ppm"),
             *(each.label(f"sum_{place}") for place, each in enumerate(columns)),
         )
-        .where(
-            of_it,
-            c.variant.is_not(None),
-            c.unit_ref.is_not(None),
-            not_in_shadow(calls),
-        )
+        .where(*of_it)
         .group_by(*keys)
     )
     return found.order_by(*keys) if by_feature else found
@@ -261,23 +273,22 @@ def _beginning(at_us: ColumnElement[int], c: Any) -> ColumnElement[str]:
 
 
 def assigned(
-    calls: FromClause, experiment: str, phase: InPhase | None = None
+    calls: FromClause, of_it: ColumnElement[bool], phase: InPhase | None = None
 ) -> list[ColumnElement[bool]]:
     """
-    Return what an experiment's calls must fulfil to count.
+    Return what calls must fulfil to count.
+
+    Args:
+        of_it: That they are of the experiment.
     """
     c = calls.c
     return [
-        c.experiment == experiment,
+        of_it,
         c.variant.is_not(None),
         c.unit_ref.is_not(None),
         not_in_shadow(calls),
-        *_in_phase(calls, phase),
+        *([] if phase is None else [c.phase.is_not_distinct_from(phase.name)]),
     ]
-
-
-def _in_phase(calls: FromClause, phase: InPhase | None) -> list[ColumnElement[bool]]:
-    return [] if phase is None else [calls.c.phase.is_not_distinct_from(phase.name)]
 
 
 def not_in_shadow(calls: FromClause) -> ColumnElement[bool]:
@@ -326,15 +337,9 @@ def _propensity(least_ppm: int, most_ppm: int) -> int | None:
 
 
 def _outcome_query(
-    calls: FromClause,
-    experiment: str,
-    names: Sequence[str] | None,
-    link: str,
-    by_feature: bool,
-    phase: InPhase | None,
+    owners: FromClause, link: str, named: Sequence[ColumnElement[bool]]
 ) -> Select[Any]:
-    owners = owners_of(calls, link, assigned(calls, experiment, phase), by_feature=by_feature)
-    told = counting(link)
+    told = counting(link, *named)
     keys = [told.c.name, *(each for each in owners.c if each.name not in {"link", "since_us"})]
     counts = told.c.at_us >= owners.c.since_us if link == "unit_ref" else true()
     value = told.c.value
@@ -348,7 +353,6 @@ def _outcome_query(
             func.sum(one_if(not_(counts))).label("early"),
         )
         .join(owners, owners.c.link == told.c[link])
-        .where(*([] if names is None else [told.c.name.in_(names)]))
         .group_by(*keys)
     )
 
@@ -373,11 +377,11 @@ def owners_of(
         since = func.min(c.started_at_us).label("since_us")
         owners = select(c.unit_ref.label("link"), c.variant, c.unit_ref, since)
         return owners.where(*of_it).group_by(c.unit_ref, c.variant).subquery("owners")
-    joined = c.id if link == "call_id" else c[link]
-    with_feature = by_feature and link == "call_id"
-    owners = select(
-        joined.label("link"), c.variant, c.unit_ref, *([c.feature] if with_feature else [])
-    )
+    if link == "call_id":
+        feature = [c.feature] if by_feature else []
+        owners = select(c.id.label("link"), c.variant, c.unit_ref, *feature)
+        return owners.where(*of_it).subquery("owners")
+    owners = select(c[link].label("link"), c.variant, c.unit_ref)
     return owners.where(*of_it).distinct().subquery("owners")
 
 

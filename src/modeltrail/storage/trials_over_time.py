@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, FromClause, Select, case, func, literal_co
 
 from modeltrail.storage.measures import Measure, in_pairs, sums_of
 from modeltrail.storage.outcomes import counting
-from modeltrail.storage.trials import SCAN_SHARE, Trials, not_in_shadow, owners_of
+from modeltrail.storage.trials import Trials, assigned, owners_of
 
 _MICROS = 1_000_000
 
@@ -66,7 +66,7 @@ class TrialsOverTime(Trials):
         calls = self._summable()
         at = calls.c.started_at_us
         query = select(func.min(at).label("first_us"), func.max(at).label("last_us"))
-        (row,) = self._rows(query.where(*self._of_it(calls, experiment)))
+        (row,) = self._rows(query.where(*self._assigned(calls, experiment)))
         return None if row["first_us"] is None else Times(row["first_us"], row["last_us"])
 
     def crossed_units(self, experiment: str) -> frozenset[str]:
@@ -77,7 +77,7 @@ class TrialsOverTime(Trials):
         c = calls.c
         query = (
             select(c.unit_ref)
-            .where(*self._of_it(calls, experiment))
+            .where(*self._assigned(calls, experiment))
             .group_by(c.unit_ref)
             .having(func.min(c.variant) < func.max(c.variant))
         )
@@ -105,7 +105,7 @@ class TrialsOverTime(Trials):
                 c.variant,
                 _span(c.started_at_us, spans),
                 *(each.label(f"sum_{place}") for place, each in enumerate(columns)),
-            ).where(*self._of_it(calls, experiment)),
+            ).where(*self._assigned(calls, experiment)),
             c,
         )
         return self._span_sums(query)
@@ -133,26 +133,14 @@ class TrialsOverTime(Trials):
             for unit, variant, span, *sums in self._streamed(query)
         ]
 
-    def _of_it(self, calls: FromClause, experiment: str) -> list[ColumnElement[bool]]:
-        c = calls.c
-        of_it = c.experiment == experiment
-        if self._engine.dialect.name == "sqlite" and self._is_large(experiment):
-            # As in `trial`: without its index.
-            of_it = func.coalesce(c.experiment, "") == experiment
-        return [
-            of_it,
-            c.variant.is_not(None),
-            c.unit_ref.is_not(None),
-            not_in_shadow(calls),
-        ]
-
-    def _is_large(self, experiment: str) -> bool:
-        return self._size(experiment).calls > self.last_seq() * SCAN_SHARE
+    def _assigned(self, calls: FromClause, experiment: str) -> list[ColumnElement[bool]]:
+        return assigned(calls, self._of_it(calls, experiment))
 
     def _outcomes_of(self, experiment: str, name: str, link: str, spans: Spans) -> Select[Any]:
         calls = self._summable()
-        owners = owners_of(calls, link, self._of_it(calls, experiment))
-        told = counting(link).c
+        of_it = assigned(calls, self._in_bulk(calls.c.experiment) == experiment)
+        owners = owners_of(calls, link, of_it)
+        told = counting(link, *self._named([name])).c
         counts = [told.at_us >= owners.c.since_us] if link == "unit_ref" else []
         return _by_span(
             select(
@@ -163,7 +151,7 @@ class TrialsOverTime(Trials):
                 func.count().label("sum_1"),
             )
             .join(owners, owners.c.link == told[link])
-            .where(told.name == name, *counts),
+            .where(*counts),
             owners.c,
         )
 
