@@ -6,6 +6,9 @@ import json
 from typing import Any
 
 import pytest
+from recording import request, response
+
+import modeltrail
 
 MILLION = ["--input-tokens", "1000000", "--output-tokens", "100000"]
 
@@ -56,6 +59,30 @@ def test_models_without_a_price_are_listed(cli: Any, filled: str) -> None:
     table = cli("prices", "missing").stdout.splitlines()
     assert table[0].split()[:3] == ["PROVIDER", "ASKED", "FOR"]
     assert ["house-model" in line for line in table] == [False, True]
+
+
+def test_model_with_a_price_at_another_tier_is_listed(cli: Any, url: str) -> None:
+    """What one tier costs is no price of another; usage that is not whole lacks no price."""
+    with modeltrail.open(url) as trail:
+        for number, (tier, usage) in enumerate(
+            [
+                ("default", {"prompt_tokens": 5, "completion_tokens": 2}),
+                ("no-such-tier", {"prompt_tokens": 7, "completion_tokens": 3}),
+                ("no-such-tier", {"prompt_tokens": 7, "completion_tokens": 3}),
+                # Of 5 tokens 9 from a cache, which cannot be.
+                (
+                    "default",
+                    {"prompt_tokens": 5, "completion_tokens": 2, "prompt_cache_hit_tokens": 9},
+                ),
+            ]
+        ):
+            call = trail.recorder.start(request(f"run-{number}", provider="openai"))
+            call.stop(response(service_tier=tier, usage=usage))
+    result = cli("prices", "missing", "--format", "json")
+    (row,) = json.loads(result.stdout)["rows"]
+    assert result.exit_code == 1
+    assert (row["request_model"], row["service_tier"]) == ("gpt-4o-mini", "no-such-tier")
+    assert (row["calls"], row["input_tokens"], row["output_tokens"]) == (2, 14, 6)
 
 
 def test_nothing_missing_is_well(cli: Any, filled: str) -> None:

@@ -4,6 +4,7 @@
 
 from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import typer
 
 from modeltrail.cli import options
@@ -24,11 +25,12 @@ prices = typer.Typer(no_args_is_help=True, help="Ask for prices, and for what ha
 
 QUOTE = "modeltrail.price-quote/1"
 MISSING = "modeltrail.prices-missing/1"
-MODELS = ("provider", "request_model", "response_model")
+MODELS = ("provider", "request_model", "response_model", "service_tier")
 COLUMNS = (
     Column("PROVIDER", "label"),
     Column("ASKED FOR", "label"),
     Column("ANSWERED", "label"),
+    Column("TIER", "label", rank=1),
     Column("CALLS"),
     Column("INPUT TOKENS"),
     Column("OUTPUT TOKENS"),
@@ -123,25 +125,20 @@ def missing(
     format: options.FormatOption = "table",
 ) -> int:
     """
-    List the models whose calls have tokens and no cost.
+    List the models, and the tiers that served them, whose calls have tokens and no cost.
 
-    Ends with 1 if there are any.
+    The figures are of these calls alone. Ends with 1 if there are any.
     """
-    now = now_us()
-    filters = options.within(since, until, now)
+    filters = options.within(since, until, now_us())
     with reading(context.obj) as store:
-        groups = store.sums(list(MODELS), filters)
-    found = sorted(filter(_lacks_price, groups), key=lambda group: -group.calls)
+        groups = store.sums(MODELS, msgspec.structs.replace(filters, lacks_price=True))
+    found = sorted(groups, key=lambda group: -group.calls)
     if format == "table":
         write_table(COLUMNS, [_cells(group) for group in found])
     else:
         names = [*MODELS, "calls", "input_tokens", "output_tokens"]
         write_rows(format, MISSING, names, [_row(group) for group in found])
     return FINDING if found else OK
-
-
-def _lacks_price(group: "Group") -> bool:
-    return group.cost_nanousd is None and group.input_tokens is not None
 
 
 def _row(group: "Group") -> dict[str, Any]:

@@ -61,6 +61,7 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
         since_us: First moment, microseconds UTC, included.
         until_us: Last moment, excluded.
         after_seq: Only calls stored after this one.
+        lacks_price: Only calls with tokens to price and no cost.
     """
 
     feature: str | None = None
@@ -73,6 +74,7 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
     since_us: int | None = None
     until_us: int | None = None
     after_seq: int | None = None
+    lacks_price: bool = False
 
 
 class Numbered(NamedTuple):
@@ -328,7 +330,19 @@ def conditions(filters: Filters, calls: FromClause = CALLS) -> list[ColumnElemen
         found.append(calls.c.started_at_us < filters.until_us)
     if filters.after_seq is not None:
         found.append(calls.c.seq > filters.after_seq)
+    if filters.lacks_price:
+        found += _lacks_price(calls)
     return found
+
+
+def _lacks_price(calls: FromClause) -> list[ColumnElement[bool]]:
+    columns = calls.c
+    return [
+        columns.cost_nanousd.is_(None),
+        columns.input_tokens.is_not(None),
+        # What is known in part is not priced, whatever its price.
+        columns.usage_source.not_in(("partial", "missing")),
+    ]
 
 
 def one_if(condition: ColumnElement[bool]) -> ColumnElement[int]:
