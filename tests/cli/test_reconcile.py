@@ -381,6 +381,63 @@ def test_same_export_twice_is_refused(cli: Any, url: str, save: Any) -> None:
     assert "tell the same; leave one out" in result.stderr
 
 
+def test_page_twice_in_a_file_is_refused(cli: Any, url: str, save: Any) -> None:
+    """As it is if the pages of two downloads overlap; other pages may follow each other."""
+    bills.record_all(url, USED)
+    page = bills.openai_usage(USED)
+    result = cli("reconcile", *save(page + b"\n" + page))
+    assert result.exit_code == 2
+    assert "has a page twice; leave one out" in result.stderr
+    halves = [[each for each in USED if (each.at_s < HIT) is early] for early in (True, False)]
+    pages = [json.loads(bills.openai_usage(half)) for half in halves]
+    pages[0]["data"], pages[1]["data"] = pages[0]["data"][:2], pages[1]["data"][2:]
+    in_one = b"\n".join(json.dumps(each).encode() for each in pages)
+    assert cli("reconcile", *save(in_one)).exit_code == 0
+
+
+@pytest.mark.parametrize("in_one_file", [False, True])
+def test_hours_beside_their_day_are_refused(
+    cli: Any, url: str, save: Any, in_one_file: bool
+) -> None:
+    """The same report by hour and by day has everything twice."""
+    bills.record_all(url, USED)
+    both = [bills.openai_usage(USED, width) for width in (HOUR, bills.DAY)]
+    result = cli("reconcile", *save(*([b"\n".join(both)] if in_one_file else both)))
+    assert result.exit_code == 2
+    assert "the same time is told by hour and by day in " in result.stderr
+
+
+def test_log_is_counted_by_the_ids_of_its_requests(cli: Any, url: str, save: Any) -> None:
+    """A line that stands there twice is one call; calls that are alike but for their id are two."""
+    alike = [replace(each, at_s=HIT, uncached=100, read=0, output=7) for each in CLAUDE]
+    model = f"us.anthropic.{HAIKU}-v1:0"
+    recorded = [replace(each, columns={"response_model": model}) for each in alike]
+    bills.record_all(url, recorded, provider="aws")
+    half = len(alike) // 2
+    code, found = run(
+        cli, save(bills.bedrock_log(alike[:half] * 2), bills.bedrock_log(alike[half:]))
+    )
+    assert (code, found["total"]["export_requests"]) == (0, len(alike))
+    twice = cli("reconcile", *save(*[bills.bedrock_log(alike)] * 2))
+    assert twice.exit_code == 2
+    assert "tell the same; leave one out" in twice.stderr
+
+
+@pytest.mark.parametrize("width", [HOUR, bills.DAY])
+def test_buckets_across_the_edge_are_not_compared(
+    cli: Any, url: str, save: Any, width: int
+) -> None:
+    """Nobody knows how much of a bucket from half past to half past is of which hour."""
+    bills.record_all(url, USED)
+    page = json.loads(bills.openai_usage(USED, width))
+    for bucket in page["data"]:
+        bucket["start_time"] += HOUR // 2
+        bucket["end_time"] += HOUR // 2
+    result = cli("reconcile", *save(json.dumps(page).encode()))
+    assert result.exit_code == 3
+    assert "have no whole bucket in common" in result.stderr
+
+
 def test_pages_that_were_not_fetched_are_told(cli: Any, url: str, save: Any) -> None:
     """A first page without the others is no whole export."""
     bills.record_all(url, USED)

@@ -138,6 +138,10 @@ NO_END = b"""{"data": [{"start_time": 1,
     "results": [{"input_tokens": 1, "num_model_requests": 1}]}]}"""
 EUROS = b"""{"data": [{"start_time": 1, "end_time": 2,
     "results": [{"object": "", "amount": {"value": 1, "currency": "eur"}}]}]}"""
+BACKWARDS = b"""{"data": [{"start_time": 2, "end_time": 1,
+    "results": [{"input_tokens": 1, "num_model_requests": 1}]}]}"""
+NO_AMOUNT = b"""{"data": [{"start_time": 1, "end_time": 2,
+    "results": [{"object": "", "amount": {"value": "NaN", "currency": "usd"}}]}]}"""
 YESTERDAY = b'{"requestId": "r", "modelId": "m", "timestamp": "yesterday"}'
 
 
@@ -154,6 +158,8 @@ YESTERDAY = b'{"requestId": "r", "modelId": "m", "timestamp": "yesterday"}'
         (NO_NUMBER, r"Expected `int`, got `str` - at `\$\[0\].data\[0\].results\[0\].num_model"),
         (NO_END, r"missing required field `end_time` - at `\$\[0\].data\[0\]`"),
         (EUROS, "usage.json: amounts in eur cannot be compared"),
+        (BACKWARDS, "usage.json: a bucket ends no later than it begins, at 1970-01-01 00:00:02"),
+        (NO_AMOUNT, "usage.json: NaN is no amount"),
         (YESTERDAY, "usage.json: 'yesterday' is no time"),
     ],
 )

@@ -6,7 +6,6 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -20,6 +19,7 @@ from modeltrail.errors import ConfigurationError
 from modeltrail.ids import now_us
 from modeltrail.interop.export import HOUR_US, Export
 from modeltrail.interop.formats import FormatName, read_export
+from modeltrail.interop.twice import refuse_twice
 from modeltrail.render.figures import count, moment
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def reconcile(
     now = now_us()
     allowed, keys = _share(tolerance), dict(map(_alias, key or ()))
     exports = [read_export(str(path), _content(path), from_) for path in files]
-    _refuse_twice(exports)
+    refuse_twice(exports)
     with reading(context.obj) as store:
         found = scopes(
             exports,
@@ -130,15 +130,6 @@ def _content(path: Path) -> bytes:
         return sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read ({error.strerror})") from error
-
-
-def _refuse_twice(exports: Sequence[Export]) -> None:
-    """
-    Refuse to count the same figures of the same time twice.
-    """
-    for one, other in combinations(exports, 2):
-        if one.format == other.format and set(one.buckets) & set(other.buckets):
-            raise ConfigurationError(f"{one.name} and {other.name} tell the same; leave one out")
 
 
 def _first_us(store: "Store") -> int:

@@ -4,8 +4,6 @@ Amazon Bedrock's model invocation log: one call a line, by the id of its request
 What is read from and written to a cache is counted apart from the other input.
 """
 
-from collections.abc import Sequence
-
 import msgspec
 from msgspec import Struct
 
@@ -69,7 +67,8 @@ def read(name: str, content: bytes) -> Export:
     Raises:
         ConfigurationError: A time is none.
     """
-    lines: Sequence[Line] = LINES.decode_lines(content)
+    # What stands there twice, by the id of its request, is one call.
+    lines = list({line.request_id: line for line in LINES.decode_lines(content)}.values())
     buckets = tuple(map(_bucket, lines))
     first = min(each.start_us for each in buckets)
     last = max(each.start_us for each in buckets)

@@ -107,8 +107,10 @@ def nanousd(amount: Decimal, currency: str, *, per_dollar: int = 1) -> int:
         per_dollar: How many of the amount's units make a dollar.
 
     Raises:
-        ConfigurationError: It is in no US dollars.
+        ConfigurationError: It is in no US dollars, or no number.
     """
     if currency.lower() != "usd":
         raise ConfigurationError(f"amounts in {currency} cannot be compared; only USD")
+    if not amount.is_finite():
+        raise ConfigurationError(f"{amount} is no amount")
     return int((amount * 10**9 / per_dollar).to_integral_value(ROUND_HALF_EVEN))

@@ -7,7 +7,9 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from msgspec import Struct
 
+from modeltrail.errors import ConfigurationError
 from modeltrail.interop.export import SECOND_US, Export, ExportKind, UsageBucket, rfc3339_us
+from modeltrail.render.figures import moment
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
@@ -88,16 +90,27 @@ def export_of(
 
     Args:
         read: Reads one result, within the span of its bucket.
+
+    Raises:
+        ConfigurationError: A bucket ends no later than it begins.
     """
     buckets = [bucket for page in pages for bucket in page.data]
+    spans = tuple(bucket.span_us() for bucket in buckets)
+    for start_us, end_us in spans:
+        if start_us >= end_us:
+            raise ConfigurationError(
+                f"a bucket ends no later than it begins, at {moment(start_us)} UTC"
+            )
     return Export(
         name=name,
         format=format,
         provider=provider,
         kind=kind,
         buckets=tuple(
-            read(each, bucket.span_us()) for bucket in buckets for each in bucket.results
+            read(each, span)
+            for bucket, span in zip(buckets, spans, strict=True)
+            for each in bucket.results
         ),
-        spans=tuple(bucket.span_us() for bucket in buckets),
+        spans=spans,
         more=pages[-1].has_more,
     )

@@ -114,12 +114,14 @@ def scopes(
             for span in each.spans
             for start in range(span[0] // grain_us * grain_us, span[1], grain_us)
         }
+        cut = _cut(own, grain_us)
         begins_us = max(since_us, first_call_us // grain_us * grain_us)
         starts = tuple(
             start
             for start in sorted(touched)
             if begins_us <= start
             and start + grain_us <= until_us
+            and start not in cut
             and all(_covers(kind, start, start + grain_us) for kind in _spans_by_kind(own))
         )
         if starts:
@@ -130,6 +132,22 @@ def scopes(
 def _widest(exports: Iterable[Export]) -> int:
     widths = [end - start for each in exports if each.kind != "calls" for start, end in each.spans]
     return DAY_US if max(widths, default=0) > HOUR_US else HOUR_US
+
+
+def _cut(exports: Iterable[Export], grain_us: int) -> set[int]:
+    """
+    Return the beginnings of buckets into which one of an export's own only reaches.
+
+    How much of that lies in which of them nobody knows. A log has no buckets.
+    """
+    return {
+        start
+        for each in exports
+        if each.kind != "calls"
+        for first_us, end_us in each.spans
+        if first_us // grain_us != (end_us - 1) // grain_us
+        for start in range(first_us // grain_us * grain_us, end_us, grain_us)
+    }
 
 
 def _spans_by_kind(exports: Iterable[Export]) -> list[list[tuple[int, int]]]:
