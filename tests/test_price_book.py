@@ -87,6 +87,7 @@ def test_own_price_wins_and_says_so(book: prices.PriceBook) -> None:
     ("subject", "is_own"),
     [
         (Subject("openai", "GPT-4o", NOW_US), True),
+        (Subject("OpenAI", "gpt-4o", NOW_US), True),
         (Subject("azure", "gpt-4o", NOW_US), False),
         (Subject(None, "gpt-4o", NOW_US), False),
         (Subject("openai", "gpt-4.1", NOW_US), False),
@@ -113,6 +114,7 @@ def test_tier_that_is_named_is_the_only_one(book: prices.PriceBook) -> None:
     batch = cost(book, subject._replace(service_tier="batch"), **counts)
     assert batch.nanousd == (1000 * 1500 + 100 * 7500) * 7 // 8
     assert batch.source == "custom"
+    assert cost(book, subject._replace(service_tier="Batch"), **counts) == batch
     assert cost(book, subject, **counts).nanousd == 1000 * 3000 + 100 * 15000
 
 

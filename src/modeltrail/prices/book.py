@@ -94,8 +94,8 @@ class OwnPrice(
         """
         day = datetime.fromtimestamp(subject.at_us / MILLION, UTC).date()
         return (
-            self.provider in {None, subject.provider}
-            and self.service_tier in {None, subject.service_tier}
+            _is(self.provider, subject.provider)
+            and _is(self.service_tier, subject.service_tier)
             and (self.since is None or self.since <= day)
             and (self.until is None or day < self.until)
             and fnmatchcase(subject.model.lower(), self.model.lower())
@@ -139,6 +139,11 @@ class OwnPrice(
             hour_creation=per_token(self.cache_write_1h, write),
             output=None if self.output is None else self.output / MILLION,
         )
+
+
+def _is(wanted: str | None, name: str | None) -> bool:
+    # However people write it: a price that silently never holds is a wrong bill.
+    return wanted is None or (name is not None and wanted.lower() == name.lower())
 
 
 class PriceBook(msgspec.Struct, frozen=True):
