@@ -4,7 +4,7 @@ Moments, as people type them.
 
 import pytest
 
-from modeltrail.cli.options import moment_us, names_in, window_us
+from modeltrail.cli.options import moment_us, names_in, window_us, within
 from modeltrail.errors import ConfigurationError
 
 NOW_US = 1_790_000_000_000_000
@@ -62,3 +62,13 @@ def test_no_window(text: str) -> None:
 def test_names() -> None:
     """Each once, in the order given."""
     assert names_in(" b, a,,b ") == ["b", "a"]
+
+
+def test_time_that_ends_before_it_begins() -> None:
+    """Ages are easily swapped, and nothing would be found without anybody being told."""
+    for since, until in (("1d", "7d"), ("2026-09-21", "2026-09-21"), ("7d", "2020-01-01")):
+        with pytest.raises(ConfigurationError, match=f"--until {until} is not after --since"):
+            within(since, until, NOW_US)
+    found = within("7d", "1d", NOW_US)
+    assert (found.since_us, found.until_us) == (NOW_US - 7 * DAY_US, NOW_US - DAY_US)
+    assert within(None, "1970-01-02", NOW_US).until_us == DAY_US

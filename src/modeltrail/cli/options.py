@@ -66,11 +66,15 @@ def within(since: str | None, until: str | None, now_us: int) -> "Filters":
     Return what chooses the calls of a time.
 
     Raises:
-        ConfigurationError: One of the texts means no moment.
+        ConfigurationError: One of the texts means no moment, or there is no time between them.
     """
     from modeltrail.storage import Filters
 
-    return Filters(since_us=moment_us(since, now_us), until_us=moment_us(until, now_us))
+    since_us, until_us = moment_us(since, now_us), moment_us(until, now_us)
+    if since_us is not None and until_us is not None and since_us >= until_us:
+        # An empty report would read as if there had been nothing.
+        raise ConfigurationError(f"--until {until} is not after --since {since}")
+    return Filters(since_us=since_us, until_us=until_us)
 
 
 def window_us(text: str, now_us: int) -> tuple[int, int]:
