@@ -107,3 +107,27 @@ def test_late_facts_are_in_every_sum(store: Store) -> None:
     everything = store.top([], only).everything
     for found in (group, spend, everything):
         assert (found.cost_nanousd, found.input_tokens, found.output_tokens) == (5, 5, 1)
+
+
+def test_equal_groups_have_one_order_on_both_databases(store: Store) -> None:
+    """More calls first, then by name, none before any: which of them are shown is no chance."""
+    only = Filters(since_us=START + 100)
+    rows = []
+    for place, feature in enumerate(["b", None, "a", "c", "c", "d"], 100):
+        columns = {
+            "id": uuid7(START + place),
+            "framework": "test",
+            "framework_version": "1",
+            "operation": "chat",
+            "started_at_us": START + place,
+            "status": "ok",
+            "feature": feature,
+            "cost_nanousd": {"c": 5, "d": 11}.get(feature or "", 10),
+        }
+        rows.append(call_row(msgspec.convert(columns, CallRecord)))
+    assert store.append(Batch(call=rows)) == []
+    expected = ["d", "c", None, "a", "b"]
+    assert [group.key[0] for group in store.sums(["feature"], only)] == expected
+    for limit in range(1, 6):
+        found = store.top(["feature"], only, limit=limit)
+        assert [group.key[0] for group in found.shown] == expected[:limit]

@@ -88,6 +88,7 @@ class Keys:
         columns: What is selected.
         names: What is grouped by. By name, since PostgreSQL does not see that
             two expressions with parameters are the same.
+        order: What puts groups that are else alike into one order, on every database.
 
     Raises:
         ConfigurationError: A dimension is unknown.
@@ -101,6 +102,7 @@ class Keys:
         self.names: list[ColumnElement[Any]] = [
             literal_column(column.name) for column in self.columns
         ]
+        self.order = [name.nulls_first() for name in self.names]
 
     def of(self, row: Mapping[str, Any]) -> tuple[str | None, ...]:
         """

@@ -189,7 +189,7 @@ class Queries:
             )
             .where(*conditions(filters, calls))
             .group_by(*keys.names)
-            .order_by(func.coalesce(cost, -1).desc())
+            .order_by(func.coalesce(cost, -1).desc(), func.count().desc(), *keys.order)
         )
         return [_group(row, keys) for row in self._rows(query)]
 

@@ -148,7 +148,7 @@ class SeriesQueries(Queries):
             )
             .where(*conditions(filters), *_only(only))
             .group_by(*keys.names, hour)
-            .order_by(hour)
+            .order_by(hour, *keys.order)
         )
         return [_hour(row, keys) for row in self._rows(query)]
 
@@ -206,6 +206,7 @@ class SeriesQueries(Queries):
             select(*keys.columns, is_after.label("is_after"), *_answers())
             .where(*conditions(wanted), *_seen())
             .group_by(*keys.names, literal_column("is_after"))
+            .order_by(*keys.order)
         )
         found = [_side(row, keys) for row in self._rows(query)]
         return [side for side in found if key is None or side.key == tuple(key)]
@@ -221,7 +222,7 @@ class SeriesQueries(Queries):
             select(*keys.columns, *state, first.label("first_us"), func.count().label("calls"))
             .where(*conditions(filters), *_seen(), CALLS.c.response_model.is_not(None))
             .group_by(*keys.names, *state)
-            .order_by(first)
+            .order_by(first, *keys.order)
         )
         return [
             Served(

@@ -82,7 +82,7 @@ def top_query(
         .order_by(
             _ORDERS[order](groups.c).desc(),
             groups.c.calls.desc(),
-            *(groups.c[column.name] for column in keys.columns),
+            *(groups.c[column.name].nulls_first() for column in keys.columns),
         )
         .limit(limit)
     )
