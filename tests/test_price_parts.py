@@ -55,6 +55,24 @@ def test_audio_without_a_cache(cached: dict[str, int]) -> None:
     assert cost(reported, *FLASH) == 600 * 300 + 400 * 1000 + 10 * 2500
 
 
+def test_audio_that_tools_hand_in() -> None:
+    """It costs what audio costs: 0.30 for text, 1.00 for audio, 2.50 out."""
+    reported = {
+        "promptTokenCount": 1000,
+        "candidatesTokenCount": 10,
+        "toolUsePromptTokenCount": 500,
+        "totalTokenCount": 1510,
+        "promptTokensDetails": [{"modality": "AUDIO", "tokenCount": 400}],
+        "toolUsePromptTokensDetails": [
+            {"modality": "AUDIO", "tokenCount": 200},
+            {"modality": "TEXT", "tokenCount": 300},
+        ],
+    }
+    assert cost(reported, *FLASH) == (600 + 300) * 300 + (400 + 200) * 1000 + 10 * 2500
+    text = {**reported, "promptTokensDetails": [], "toolUsePromptTokensDetails": []}
+    assert cost(text, *FLASH) == 1500 * 300 + 10 * 2500
+
+
 def test_a_picture_in_the_answer() -> None:
     """gemini-2.5-flash-image: 0.30 in, 30 a million for pictures: 3.87 cents for one."""
     reported = {

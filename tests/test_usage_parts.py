@@ -46,6 +46,32 @@ EXPECTED = Usage(
 )
 
 
+def test_gemini_tools_by_modality() -> None:
+    """What tools hand in comes on top of the prompt, and so does each kind of it."""
+    reported = GEMINI | {
+        "toolUsePromptTokenCount": 60,
+        "toolUsePromptTokensDetails": [
+            {"modality": "TEXT", "tokenCount": 10},
+            {"modality": "AUDIO", "tokenCount": 45},
+            {"modality": "VIDEO", "tokenCount": 5},
+        ],
+        "totalTokenCount": 1160,
+    }
+    found = read_usage(reported)
+    assert found == read_usage(known_counts(reported))
+    assert (found.input_tokens, found.source) == (1060, "provider")
+    assert found.detail == {
+        **(EXPECTED.detail or {}),
+        "input_audio_tokens": 345,
+        "input_video_tokens": 5,
+        "tool_input_tokens": 60,
+        "tool_input_audio_tokens": 45,
+        "tool_input_video_tokens": 5,
+    }
+    more = reported | {"toolUsePromptTokensDetails": [{"modality": "AUDIO", "tokenCount": 61}]}
+    assert read_usage(more).source == "partial"
+
+
 class Modality(str, Enum):  # noqa: UP042 - not the same
     """As Google's client has it."""
 

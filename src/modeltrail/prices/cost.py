@@ -20,6 +20,7 @@ _NO_PRICE_OF_THEIR_OWN = frozenset(
         "input_document_tokens",
         "output_document_tokens",
         "tool_input_tokens",
+        *(f"tool_input_{kind}_tokens" for kind in ("audio", "document", "image", "video")),
     }
 )
 # Mostly billed as input of any kind is; prices that say otherwise are found by their figures.

@@ -154,10 +154,15 @@ def is_consistent(usage: Usage) -> bool:
         _fits(usage.input_tokens, cached)
         and _fits(usage.output_tokens, reasoning)
         and all(
-            _fits(getattr(usage, total), sum(detail.get(part, 0) for part in parts))
+            _fits(_total(usage, detail, total), sum(detail.get(part, 0) for part in parts))
             for total, parts in (WITHIN.items() if detail else ())
         )
     )
+
+
+def _total(usage: Usage, detail: Mapping[str, int], name: str) -> int | None:
+    found: int | None = getattr(usage, name) if name in USAGE_COLUMNS else detail.get(name)
+    return found
 
 
 def _fits(total: int | None, parts: int) -> bool:

@@ -64,6 +64,7 @@ _KINDS = ("audio", "image", "video", "document")
 WITHIN: Mapping[str, tuple[str, ...]] = {
     "input_tokens": tuple(f"input_{kind}_tokens" for kind in _KINDS),
     "output_tokens": tuple(f"output_{kind}_tokens" for kind in _KINDS),
+    TOOL: tuple(f"tool_input_{kind}_tokens" for kind in _KINDS),
     READ: tuple(f"cache_read_input_{kind}_tokens" for kind in (*_KINDS, "text")),
     CREATION: (FIVE_MINUTES, HOUR),
 }
@@ -109,8 +110,17 @@ _GEMINI = {
     "thoughtsTokenCount": REASONING,
     "toolUsePromptTokenCount": TOOL,
     **_modalities("promptTokensDetails", "input"),
+    **_modalities("toolUsePromptTokensDetails", "tool_input"),
     **_modalities("candidatesTokensDetails", "output"),
     **_modalities("cacheTokensDetails", "cache_read_input", (*_KINDS, "text")),
+}
+
+
+# What tools have handed in is told beside the prompt: all of it, and each of its kinds.
+_GEMINI_APART = {
+    **_REASONING_APART,
+    TOOL: "input_tokens",
+    **{f"tool_input_{kind}_tokens": f"input_{kind}_tokens" for kind in _KINDS},
 }
 
 
@@ -228,14 +238,14 @@ DIALECTS = (
         "gemini",
         marks=("prompt_token_count",),
         fields={_snake(path): field for path, field in _GEMINI.items()},
-        apart={**_REASONING_APART, TOOL: "input_tokens"},
+        apart=_GEMINI_APART,
         total="total_token_count",
     ),
     Dialect(
         "gemini, as it is sent",
         marks=("promptTokenCount",),
         fields=_GEMINI,
-        apart={**_REASONING_APART, TOOL: "input_tokens"},
+        apart=_GEMINI_APART,
         total="totalTokenCount",
     ),
     Dialect(
