@@ -118,6 +118,56 @@ def test_fast_mode_of_anthropic(model: str, tier: str, expected: int | None) -> 
     assert cost(reported, "anthropic", model, tier) == expected
 
 
+@pytest.mark.parametrize(
+    ("model", "tier", "expected"),
+    [
+        # 1.1 times 5 in, 0.50 and 6.25 of the cache, 10 for an hour of it, 25 out; a cent a search.
+        (
+            "claude-opus-4-6",
+            "us-only",
+            11 * (600 * 500 + 100 * 50 + 200 * 625 + 100 * 1000 + 50 * 2500),
+        ),
+        (
+            "claude-opus-5",
+            "us-only",
+            11 * (600 * 500 + 100 * 50 + 200 * 625 + 100 * 1000 + 50 * 2500),
+        ),
+        (
+            "claude-opus-5",
+            "fast-us-only",
+            22 * (600 * 500 + 100 * 50 + 200 * 625 + 100 * 1000 + 50 * 2500),
+        ),
+        (
+            "claude-opus-5",
+            "batch-us-only",
+            5.5 * (600 * 500 + 100 * 50 + 200 * 625 + 100 * 1000 + 50 * 2500),
+        ),
+        # Models before 4.6 cost what they cost elsewhere: 3, 0.30, 3.75, 6 and 15.
+        (
+            "claude-sonnet-4-5-20250929",
+            "us-only",
+            600 * 3000 + 100 * 300 + 200 * 3750 + 100 * 6000 + 50 * 15_000,
+        ),
+        ("claude-opus-5", "priority-us-only", None),
+        ("claude-sonnet-4-6", "fast-us-only", None),
+    ],
+)
+def test_claude_in_the_united_states_only(model: str, tier: str, expected: float | None) -> None:
+    """A tenth more for every token since 4.6, on top of whatever mode; not for searches."""
+    reported = {
+        "input_tokens": 600,
+        "cache_read_input_tokens": 100,
+        "cache_creation_input_tokens": 300,
+        "cache_creation": {"ephemeral_5m_input_tokens": 200, "ephemeral_1h_input_tokens": 100},
+        "output_tokens": 50,
+    }
+    assert cost(reported, "anthropic", model, tier) == expected
+    searched = {**reported, "server_tool_use": {"web_search_requests": 3}}
+    more = None if expected is None else expected + 3 * 10_000_000
+    assert cost(searched, "anthropic", model, tier) == more
+    assert cost(reported, "openai", "gpt-4.1", tier) is None
+
+
 def test_fast_tier_of_openai() -> None:
     """A tier of service there: gpt-4.1 at 3.50 and 14, which the map has of `priority`."""
     reported = {"prompt_tokens": 1000, "completion_tokens": 100}

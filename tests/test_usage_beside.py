@@ -72,14 +72,19 @@ def test_what_a_provider_has_charged(reported: object, expected: int | None) -> 
     [
         ({"speed": "fast", "service_tier": "standard"}, "fast"),
         ({"speed": "standard"}, None),
+        ({"inference_geo": "us", "service_tier": "standard"}, "us-only"),
+        ({"inference_geo": "us", "speed": "fast"}, "fast-us-only"),
+        ({"inference_geo": "us", "service_tier": "priority"}, "priority-us-only"),
+        ({"inference_geo": "global", "service_tier": "priority"}, None),
+        ({"inference_geo": "not_available"}, None),
         ({"speed": None}, None),
         ({"speed": ["fast"]}, None),
         ({}, None),
         (None, None),
     ],
 )
-def test_fast_mode_is_a_tier(reported: object, expected: str | None) -> None:
-    """Whatever is no word of Anthropic's says nothing."""
+def test_modes_of_anthropic_are_tiers(reported: object, expected: str | None) -> None:
+    """Whatever is no word of Anthropic's says nothing; several modes are a tier together."""
     assert reported_tier(reported) == reported_tier(known_counts(reported)) == expected
 
 

@@ -12,7 +12,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from modeltrail.prices import data
+from modeltrail.prices import data, residency
 from modeltrail.prices.cost import HOUR_WRITES, MILLION, Rates, Subject, dollars, is_plain
 from modeltrail.record import Usage
 
@@ -83,11 +83,28 @@ def priced(subject: Subject) -> "tuple[ModelPrice, str] | None":
     info, price_id = known
     at = datetime.fromtimestamp(subject.at_us / MILLION, UTC)
     tier = (subject.service_tier or "default").lower()
-    if tier in STANDARD_TIERS:
-        return info.get_prices(at), price_id
-    variant = _variant(info, at, TIERS.get(tier, ({"service_tier": tier},)))
     # Whatever an unknown tier costs, it is not the standard price.
-    return None if variant is None else (variant, f"{price_id}:{tier}")
+    found = _at_tier(info, at, tier) or _in_us_only(info, at, tier, price_id)
+    named = price_id if tier in STANDARD_TIERS else f"{price_id}:{tier}"
+    return None if found is None else (found, named)
+
+
+def _at_tier(info: "ModelInfo", at: datetime, tier: str) -> "ModelPrice | None":
+    if tier in STANDARD_TIERS:
+        return info.get_prices(at)
+    return _variant(info, at, TIERS.get(tier, ({"service_tier": tier},)))
+
+
+def _in_us_only(info: "ModelInfo", at: datetime, tier: str, price_id: str) -> "ModelPrice | None":
+    if not (tier.endswith(residency.US_ONLY) and f":{residency.COMPANY}/" in price_id):
+        return None
+    elsewhere, factor = (
+        _at_tier(info, at, residency.tier_elsewhere(tier)),
+        residency.factor(info.id),
+    )
+    if elsewhere is None or factor is None:
+        return None
+    return residency.times(elsewhere, factor)
 
 
 # By the identities of a standard price and what changes it there; the values hold both.

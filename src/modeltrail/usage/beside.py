@@ -38,17 +38,25 @@ CHARGES = (
     # xAI, in ticks, 1 dollar is 10^10 of them: docs.x.ai/developers/cost-tracking.
     Charge("cost_in_usd_ticks", per_dollar=10**10),
 )
-# Path -> what it says -> the tier of service that it means. Anthropic's fast mode has a price of
-# its own, beside its service tiers: platform.claude.com/docs/en/build-with-claude/fast-mode.
-TIERS: Mapping[str, Mapping[str, str]] = {"speed": {"fast": "fast"}}
+# Path -> what it says -> the tier of service that it means. Anthropic's fast mode and its answers
+# from the United States only have prices of their own, beside its service tiers:
+# platform.claude.com/docs/en/build-with-claude/fast-mode, .../data-residency.
+TIERS: Mapping[str, Mapping[str, str]] = {
+    "speed": {"fast": "fast"},
+    "inference_geo": {"us": "us-only"},
+}
+# The service tiers on top of which they come, and where it says so.
+SERVICE_TIER = "service_tier"
+BELOW = frozenset({"batch", "priority"})
 # All that is kept of texts.
-WORDS = frozenset(word for meanings in TIERS.values() for word in meanings)
-# All paths of the above.
-BESIDE = (
+WORDS = BELOW | {word for meanings in TIERS.values() for word in meanings}
+_TELLING = (
     *(path for each in CHARGES for path in (each.path, each.on_top, each.if_true) if path),
     *TIERS,
 )
-_FIRST_STEPS = frozenset(path.partition(".")[0] for path in BESIDE)
+# All paths of the above.
+BESIDE = (*_TELLING, SERVICE_TIER)
+_FIRST_STEPS = frozenset(path.partition(".")[0] for path in _TELLING)
 
 
 def beside(reported: object) -> dict[str, Any]:
@@ -80,13 +88,16 @@ def reported_cost_nanousd(reported: object) -> int | None:
 
 def reported_tier(reported: object) -> str | None:
     """
-    Return the tier of service that a report tells of by another name.
+    Return the tier of service that a report tells of by other names; of several all.
     """
-    for path, meanings in TIERS.items():
-        said = _at(reported, path)
-        if isinstance(said, str) and said in meanings:
-            return meanings[said]
-    return None
+    told = ((_at(reported, path), meanings) for path, meanings in TIERS.items())
+    found = [
+        meanings[said] for said, meanings in told if isinstance(said, str) and said in meanings
+    ]
+    below = _at(reported, SERVICE_TIER)
+    if found and isinstance(below, str) and below in BELOW:
+        found.insert(0, below)
+    return "-".join(found) or None
 
 
 def _amount(reported: object, path: str) -> Decimal | None:

@@ -387,19 +387,31 @@ def test_router_says_what_it_has_charged(
     assert (record.input_tokens, record.cost_reported_nanousd) == (100, 140_000)
 
 
-def test_fast_mode_of_anthropic(
+@pytest.mark.parametrize(
+    ("said", "tier", "tenths"),
+    [
+        ({"speed": "fast"}, "fast", 20),
+        ({"inference_geo": "us"}, "us-only", 11),
+        ({"inference_geo": "us", "speed": "fast"}, "fast-us-only", 22),
+    ],
+)
+def test_modes_of_anthropic(
     handler: TrailCallbackHandler,
     captured: CapturedTrail,
     provider: LocalProvider,
     monkeypatch: pytest.MonkeyPatch,
+    said: dict[str, str],
+    tier: str,
+    tenths: int,
 ) -> None:
-    """Claude Opus 5: 5 dollars a million in and 25 out, twice that in fast mode."""
+    """Claude Opus 5: 5 dollars a million in and 25 out; twice that if fast, 1.1 times in the US."""
     told = provider_anthropic.usage_of
-    monkeypatch.setattr(
-        provider_anthropic, "usage_of", lambda answer: told(answer) | {"speed": "fast"}
-    )
+    monkeypatch.setattr(provider_anthropic, "usage_of", lambda answer: told(answer) | said)
     provider.script(Answer(input_tokens=100, output_tokens=30, model="claude-opus-5"))
     model = anthropic_model(provider, model="claude-opus-5")
     model.invoke("hi", config={"callbacks": [handler]})
     (record,) = captured.records
-    assert (record.service_tier, record.cost_nanousd) == ("fast", 100 * 10_000 + 30 * 50_000)
+    assert (record.service_tier, record.cost_nanousd) == (
+        tier,
+        (100 * 5_000 + 30 * 25_000) * tenths // 10,
+    )

@@ -164,16 +164,31 @@ def test_32_openrouter_says_what_it_has_charged(
     assert record.cost_reported_nanousd == 140_000
 
 
+@pytest.mark.parametrize(
+    ("said", "tier", "tenths"),
+    [
+        ({"speed": "fast"}, "fast", 20),
+        ({"inference_geo": "us"}, "us-only", 11),
+        ({"inference_geo": "us", "speed": "fast"}, "fast-us-only", 22),
+    ],
+)
 @pytest.mark.parametrize("way", ["sync", "stream"])
-def test_33_fast_mode_of_anthropic(
-    captured: CapturedTrail, provider: LocalProvider, monkeypatch: pytest.MonkeyPatch, way: str
+def test_33_modes_of_anthropic(
+    captured: CapturedTrail,
+    provider: LocalProvider,
+    monkeypatch: pytest.MonkeyPatch,
+    way: str,
+    said: dict[str, str],
+    tier: str,
+    tenths: int,
 ) -> None:
-    """Claude Opus 5: 5 dollars a million in and 25 out, twice that in fast mode."""
+    """Claude Opus 5: 5 dollars a million in and 25 out; twice that if fast, 1.1 times in the US."""
     usage_of = provider_anthropic.usage_of
-    monkeypatch.setattr(
-        provider_anthropic, "usage_of", lambda answer: usage_of(answer) | {"speed": "fast"}
-    )
+    monkeypatch.setattr(provider_anthropic, "usage_of", lambda answer: usage_of(answer) | said)
     provider.script(Answer(input_tokens=100, output_tokens=30, model="claude-opus-5"))
     arguments = at(provider, model="anthropic/claude-opus-5", api_base=provider.anthropic_url)
     record = ask(captured, way, arguments)
-    assert (record.service_tier, record.cost_nanousd) == ("fast", 100 * 10_000 + 30 * 50_000)
+    assert (record.service_tier, record.cost_nanousd) == (
+        tier,
+        (100 * 5_000 + 30 * 25_000) * tenths // 10,
+    )

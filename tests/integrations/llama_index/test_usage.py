@@ -398,13 +398,18 @@ def test_18_router_says_what_it_has_charged(
     assert only(records).cost_reported_nanousd == 140_000
 
 
-def test_18_fast_mode_of_anthropic(
-    records: CapturedTrail, provider: LocalProvider, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("said", "tier"), [({"speed": "fast"}, "fast"), ({"inference_geo": "us"}, "us-only")]
+)
+def test_18_modes_of_anthropic(
+    records: CapturedTrail,
+    provider: LocalProvider,
+    monkeypatch: pytest.MonkeyPatch,
+    said: dict[str, str],
+    tier: str,
 ) -> None:
     """It is a tier of its own, with a price of its own; of a stream LlamaIndex does not tell."""
     told = provider_anthropic.usage_of
-    monkeypatch.setattr(
-        provider_anthropic, "usage_of", lambda answer: told(answer) | {"speed": "fast"}
-    )
+    monkeypatch.setattr(provider_anthropic, "usage_of", lambda answer: told(answer) | said)
     ask(provider, "anthropic", streamed=False)
-    assert only(records).service_tier == "fast"
+    assert only(records).service_tier == tier
