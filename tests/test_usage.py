@@ -340,6 +340,9 @@ def test_flags_negatives_and_texts_are_no_counts() -> None:
     assert usage.output_tokens is None
     assert read_usage({"prompt_tokens": 3, "completion_tokens": "5"}).output_tokens is None
     assert read_usage({"prompt_tokens": 3, "completion_tokens": -5}).output_tokens is None
+    # Nor is one that no record can hold: it is not read, priced and then lost.
+    assert read_usage({"prompt_tokens": 3, "completion_tokens": 2**53 + 1}).output_tokens is None
+    assert read_usage({"prompt_tokens": 10**30, "completion_tokens": 1}).source == "missing"
 
 
 # Any figure, at any place that a dialect knows, or nonsense.

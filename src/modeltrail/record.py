@@ -34,8 +34,9 @@ OutputFormat = Literal["json", "prose", "code", "tool_call", "refusal", "empty"]
 
 # Canonical JSON (RFC 8785) carries integers exactly up to 2**53; a larger count
 # or amount is no measurement but a fault of its source.
-Count = Annotated[int, Meta(ge=0, le=2**53)]
-Amount = Annotated[int, Meta(ge=-(2**53), le=2**53)]
+LARGEST = 2**53
+Count = Annotated[int, Meta(ge=0, le=LARGEST)]
+Amount = Annotated[int, Meta(ge=-LARGEST, le=LARGEST)]
 
 
 USAGE_COLUMNS = (

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from modeltrail.record import USAGE_COLUMNS, Usage
+from modeltrail.record import LARGEST, USAGE_COLUMNS, Usage
 from modeltrail.usage.beside import BESIDE, WORDS
 from modeltrail.usage.dialects import DIALECTS, PARTS, WITHIN, Dialect
 
@@ -106,7 +106,7 @@ def _counts(reported: Mapping[str, Any], tree: Tree, within: str) -> Iterator[tu
         if key not in tree:
             continue
         # `type`, for bool is an int in Python, and a flag is no count.
-        if type(value) is int and value >= 0:
+        if type(value) is int and 0 <= value <= LARGEST:
             yield f"{within}{key}", value
         elif (branch := tree[key]) and isinstance(value, dict | list):
             parts = value if isinstance(value, dict) else parts_of(value)
