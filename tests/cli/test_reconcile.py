@@ -272,6 +272,27 @@ def test_bedrock_is_joined_call_by_call(cli: Any, url: str, save: Any) -> None:
         *(("export", each.request_id) for each in lost),
         *(("trail", each.request_id) for each in unknown),
     }
+    assert found["joined"] == [
+        {
+            "provider": "aws",
+            "matched": len(ordered) - 5,
+            "differing": 0,
+            "only_in_export": 3,
+            "only_in_trail": 2,
+            "without_id": 0,
+        }
+    ]
+
+
+def test_call_with_other_tokens_is_counted(cli: Any, url: str, save: Any) -> None:
+    """Even where the hour agrees within the tolerance: as many in JSON as on stderr."""
+    bills.record_all(url, CLAUDE, provider="aws")
+    other = [replace(CLAUDE[0], output=CLAUDE[0].output + 1), *CLAUDE[1:]]
+    words = ("reconcile", *save(bills.bedrock_log(other)), "--tolerance", "50%")
+    result = cli(*words, "--format", "json")
+    (joined,) = json.loads(result.stdout)["joined"]
+    assert (joined["matched"], joined["differing"]) == (len(CLAUDE), 1)
+    assert "1 of them with other tokens" in result.stderr
 
 
 def test_bedrock_that_agrees(cli: Any, url: str, save: Any) -> None:

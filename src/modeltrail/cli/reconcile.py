@@ -181,6 +181,7 @@ def _write(
         NAMES,
         call_cells,
         cells,
+        counts_of,
         footer,
         row_of,
         sums_of,
@@ -209,6 +210,7 @@ def _write(
             rows=[row_of(row) for row in shown],
             total=sums_of(rows),
             calls=apart,
+            joined=[counts_of(provider, found) for provider, found in joined.items()],
         )
     else:
         write_rows(format, SCHEMA, NAMES, [row_of(row) for row in shown])

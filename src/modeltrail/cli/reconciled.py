@@ -145,6 +145,20 @@ def _difference(trail: Figures, export: Figures) -> str:
     return count(_minus(_tokens(export), _tokens(trail)))
 
 
+def counts_of(provider: str, found: Joined) -> dict[str, Any]:
+    """
+    Return how many calls were joined, as data.
+    """
+    return {
+        "provider": provider,
+        "matched": found.matched,
+        "differing": len(found.differing),
+        "only_in_export": len(found.only_logged),
+        "only_in_trail": len(found.only_recorded),
+        "without_id": found.without_id,
+    }
+
+
 def unmatched(provider: str, found: Joined) -> Iterator[dict[str, Any]]:
     """
     Return the calls that stand on one side only, as data.
