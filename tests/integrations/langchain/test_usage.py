@@ -415,3 +415,34 @@ def test_modes_of_anthropic(
         tier,
         (100 * 5_000 + 30 * 25_000) * tenths // 10,
     )
+
+
+FAST = {"betas": ["fast-mode-2026-02-01"], "model_kwargs": {"speed": "fast"}}
+
+
+@pytest.mark.parametrize(
+    ("client", "options", "tier", "tenths"),
+    [
+        ({"inference_geo": "us"}, {}, "us-only", 11),
+        ({}, {"inference_geo": "us"}, "us-only", 11),
+        (FAST, {"inference_geo": "us"}, "fast-us-only", 22),
+        ({"inference_geo": "us"}, {"inference_geo": "global"}, None, 10),
+    ],
+)
+def test_modes_that_streams_of_anthropic_do_not_tell(
+    handler: TrailCallbackHandler,
+    captured: CapturedTrail,
+    provider: LocalProvider,
+    client: dict[str, Any],
+    options: dict[str, Any],
+    tier: str | None,
+    tenths: int,
+) -> None:
+    """What was asked for counts, be it asked of the client or of the call."""
+    provider.script(Answer(input_tokens=100, output_tokens=30, model="claude-opus-5"))
+    model = anthropic_model(provider, model="claude-opus-5", callbacks=[handler], **client)
+    list(model.stream("hi", **options))
+    (record,) = captured.records
+    cost = (100 * 5_000 + 30 * 25_000) * tenths // 10
+    assert (record.service_tier, record.cost_nanousd) == (tier, cost)
+    assert len(handler._calls) == 0

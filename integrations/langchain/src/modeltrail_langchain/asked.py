@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 
 from langchain_core.messages import BaseMessage
 
+from modeltrail.integration import beside
 from modeltrail_langchain.tables import CACHE_LIFETIMES
 
 HOUR = "1h"
+ANTHROPIC = "anthropic"
 NOTHING: Mapping[str, Any] = {}
 
 
@@ -21,25 +23,47 @@ class Asked(NamedTuple):
         has_schema: An answer of a certain shape.
         caches_for_hour: That the provider keeps part of the input for an
             hour, which has a price of its own.
+        tier: A mode with a price of its own, named as the tier that it counts as.
     """
 
     has_schema: bool = False
     caches_for_hour: bool = False
+    tier: str | None = None
 
 
 NO_MORE = Asked()
 
 
-def asked(batches: Sequence[Sequence[BaseMessage]], event: Mapping[str, Any]) -> Asked:
+def asked(
+    batches: Sequence[Sequence[BaseMessage]],
+    event: Mapping[str, Any],
+    serialized: Mapping[str, Any] | None,
+) -> Asked:
     """
     Read what is asked for out of the event that starts a call.
+
+    Args:
+        serialized: The client, as LangChain tells of it.
     """
     has_schema = "ls_structured_output_format" in (event.get("options") or NOTHING)
-    is_cached = (event.get("metadata") or NOTHING).get("ls_provider") in CACHE_LIFETIMES
+    served_by = (event.get("metadata") or NOTHING).get("ls_provider")
+    is_cached = served_by in CACHE_LIFETIMES
     if not (has_schema or is_cached):
         return NO_MORE
     parameters = event.get("invocation_params") or NOTHING
-    return Asked(has_schema, is_cached and any(map(_is_for_hour, _cached(batches, parameters))))
+    return Asked(
+        has_schema,
+        is_cached and any(map(_is_for_hour, _cached(batches, parameters))),
+        _tier(serialized, parameters) if served_by == ANTHROPIC else None,
+    )
+
+
+def _tier(serialized: Mapping[str, Any] | None, parameters: Mapping[str, Any]) -> str | None:
+    # Of the client, beside it, of this very call: the last word counts.
+    client = (serialized or NOTHING).get("kwargs") or NOTHING
+    said = {**client, **(parameters.get("model_kwargs") or NOTHING), **parameters}
+    tier: str | None = beside(said).get("service_tier")
+    return tier
 
 
 def _cached(

@@ -58,7 +58,7 @@ class TrailCallbackHandler(ChainCallbackHandler):
         """
         Begin a call of a chat model.
         """
-        asked = asked_for(messages, event)
+        asked = asked_for(messages, event, serialized)
         texts = chat_messages(messages)
         self._start("chat", texts, serialized, run_id, parent_run_id, event, asked)
 
@@ -159,6 +159,7 @@ class TrailCallbackHandler(ChainCallbackHandler):
                 streaming=call.has_chunks,
                 paid_by=paid_by,
                 caches_for_hour=asked.caches_for_hour,
+                tier=asked.tier,
             )
         except BaseException:
             call.leave_incomplete()  # the answer could not be read

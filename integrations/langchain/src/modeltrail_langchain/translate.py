@@ -113,6 +113,7 @@ def response(
     streaming: bool,
     paid_by: str | None = None,
     caches_for_hour: bool = False,
+    tier: str | None = None,
 ) -> Response:
     """
     Translate the answer to a call.
@@ -122,6 +123,7 @@ def response(
         paid_by: The call that gave this answer first, if there was another one.
         caches_for_hour: Some of what was written to the provider's cache is
             kept for an hour.
+        tier: The tier that was asked for, which streams of Anthropic's do not tell.
     """
     candidates = result.generations[0] if result.generations else []
     messages = _messages(candidates)
@@ -130,6 +132,8 @@ def response(
     facts = _facts(result, messages)
     if is_hit:
         facts.pop("cost_reported_nanousd", None)  # of the call that was paid
+    elif tier:
+        facts.setdefault("service_tier", tier)
     return Response(
         **facts,
         **_content(candidates, messages),
