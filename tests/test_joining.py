@@ -90,6 +90,24 @@ def test_failure_of_the_inner_call_adds_nothing(trail: CapturedTrail) -> None:
     assert (trail.records[0].response_id, trail.records[0].error_type) == (None, None)
 
 
+def test_calls_announced_together_take_nothing_of_each_other(trail: CapturedTrail) -> None:
+    """Of calls that began before any was made none takes what an inner call may tell of another."""
+    first, second = (
+        trail.recorder.start(request(name, framework="outer")) for name in ("first", "second")
+    )
+    for each in (first, second):
+        each.enclose(alone=False)
+    for name in ("one", "two"):
+        inner = trail.recorder.start(request(name, framework="inner"))
+        inner.stop(response(response_model="served", usage={"prompt_tokens": 999}))
+        inner.amend("cost", cost_reported_nanousd=5)
+    for each in (first, second):
+        each.stop(response(response_model="asked"))
+    assert found(trail) == [("outer", "ok", "asked")] * 2
+    usage = [(each.input_tokens, each.cost_reported_nanousd) for each in trail.records]
+    assert usage == [(USAGE["prompt_tokens"], None)] * 2
+
+
 def test_inner_call_announced_twice_is_one(trail: CapturedTrail) -> None:
     """Two handlers of the inner framework share the call, too."""
     with outer_call(trail):

@@ -70,6 +70,8 @@ class Invocation:
         started_at_us: Microseconds UTC.
         key: What the framework knows it by: its name and its id of the run.
         capture_mode: How much of its content is kept.
+        is_alone: Whether what it encloses is certainly its own, and not that of a call
+            which was announced together with it.
     """
 
     __slots__ = (
@@ -80,6 +82,7 @@ class Invocation:
         "_turns",
         "capture_mode",
         "id",
+        "is_alone",
         "key",
         "started_at_us",
     )
@@ -93,6 +96,7 @@ class Invocation:
         self._first_chunk_us: int | None = None
         self._has_chunks = False
         self.capture_mode: CaptureMode = "metadata"
+        self.is_alone = True
         # Whoever takes the only turn ends the call: list.pop is atomic and,
         # unlike a lock, safe when the garbage collector re-enters us.
         self._turns = [True]
@@ -159,14 +163,20 @@ class Invocation:
         """
         self._end("incomplete", response)
 
-    def enclose(self) -> None:
+    def enclose(self, *, alone: bool = True) -> None:
         """
         Take in the calls of other frameworks that begin in this context.
 
         For a framework whose calls are made by another one: both tell of the
         same call, which shall be one record. It ends with this call or with
         its first piece: between pieces the application's own code runs.
+
+        Args:
+            alone: False for one of several calls that were announced before
+                any was made. Whose a call is that begins then nobody can tell:
+                it makes no record, and adds to none.
         """
+        self.is_alone = alone
         _enclosing.set(self)
 
     def is_entered_in(self, book: Book) -> bool:

@@ -50,6 +50,8 @@ class Joint:
 
     def _add(self, why: str, told: Response, columns: Mapping[str, Any]) -> None:
         outer = self._outer
+        if not outer.is_alone:
+            return
         facts = {"why": why, **columns}
         self._send(Frame(FrameKind.AMEND, outer.id, outer.started_at_us, told, facts))
 

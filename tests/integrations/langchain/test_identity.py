@@ -13,12 +13,13 @@ import modeltrail_litellm
 import pytest
 from drivers.litellm import at
 from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import HumanMessage
 from langchain_core.runnables import RunnableLambda
 from langchain_openai import ChatOpenAI
 from modeltrail_langchain import TrailCallbackHandler, install, uninstall
 
 from modeltrail.record import CallRecord
-from modeltrail.testing import Answer, CapturedTrail, Fault, LocalProvider
+from modeltrail.testing import Answer, CapturedTrail, Fault, LocalProvider, ProviderRequest
 from tests.integrations.langchain.clients import litellm_model, openai_model
 from tests.integrations.told import Told
 
@@ -205,6 +206,27 @@ def test_26_failing_call_that_litellm_makes(
     assert (record.framework, record.status, record.error_code) == ("langchain", "error", "429")
     assert (record.error_type, record.feature) == ("RateLimitError", "support")
     assert provider.count() == 1
+
+
+def counted(request: ProviderRequest) -> Answer:
+    """
+    Answer with as many tokens as the prompt says, the longest first.
+    """
+    tokens = int(request.body["messages"][-1]["content"])
+    return Answer(input_tokens=tokens, output_tokens=1, delay=0.3 if tokens == 100 else 0.0)
+
+
+async def test_26_prompts_given_together_keep_their_own_tokens(
+    handler: TrailCallbackHandler, told: Told, provider: LocalProvider
+) -> None:
+    """Prompts are all announced before LiteLLM sends the first: each keeps what is its own."""
+    provider.answers = counted
+    prompts = [[HumanMessage(text)] for text in ("100", "200", "300")]
+    await litellm_model(provider).agenerate(prompts, callbacks=[handler])
+    records = await told.arecords(0)
+    assert sorted(each.input_tokens or 0 for each in records) == [100, 200, 300]
+    assert {each.framework for each in records} == {"langchain"}
+    assert provider.count() == 3
 
 
 def test_26_attempts_within_litellm_are_one_record(

@@ -11,6 +11,7 @@ import modeltrail_litellm
 import pytest
 from drivers.litellm import at
 from drivers.llama_index import FAKE_KEY, asked, make_llm
+from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.base.llms.base import BaseLLM
 from llama_index.llms.litellm import LiteLLM
 from llama_index.llms.openai import OpenAI, OpenAIResponses
@@ -153,6 +154,46 @@ def by_framework(records: list[CallRecord]) -> list[tuple[str, str, int | None]]
     Return who told of each call, how it ended, and how long its answer was.
     """
     return sorted((each.framework, each.status, each.output_chars) for each in records)
+
+
+class OwnEmbedding(BaseEmbedding):
+    """
+    An application's own embeddings, which LiteLLM makes.
+    """
+
+    api_base: str
+
+    def _ask(self, texts: list[str]) -> dict[str, Any]:
+        model = "openai/text-embedding-3-small"
+        return {"model": model, "input": texts, "api_base": self.api_base, "api_key": FAKE_KEY}
+
+    def _get_text_embedding(self, text: str) -> list[float]:
+        return self._vector(litellm.embedding(**self._ask([text])))
+
+    def _get_query_embedding(self, query: str) -> list[float]:
+        return self._get_text_embedding(query)
+
+    async def _aget_query_embedding(self, query: str) -> list[float]:
+        return self._vector(await litellm.aembedding(**self._ask([query])))
+
+    async def _aget_text_embeddings(self, texts: list[str]) -> list[list[float]]:
+        answer = await litellm.aembedding(**self._ask(texts))
+        return [each["embedding"] for each in answer.data]
+
+    @staticmethod
+    def _vector(answer: Any) -> list[float]:
+        return list(answer.data[0]["embedding"])
+
+
+async def test_48_batches_at_once_that_litellm_makes(told: Told, provider: LocalProvider) -> None:
+    """Of batches that are asked for at once none takes another's tokens; one alone has its own."""
+    provider.script(*(Answer(input_tokens=count) for count in (7, 11, 13)))
+    model = OwnEmbedding(api_base=provider.base_url, embed_batch_size=1)
+    await model.aget_query_embedding("q")
+    await model.aget_text_embedding_batch(["a", "b"])
+    found = [(each.framework, each.input_tokens) for each in await told.arecords(1)]
+    assert found == [("llama_index", 7), ("llama_index", None), ("llama_index", None)]
+    assert provider.count() == 3
 
 
 def test_49_litellm_outside_of_llama_index(told: Told, provider: LocalProvider) -> None:

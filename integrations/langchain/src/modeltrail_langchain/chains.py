@@ -116,12 +116,18 @@ class ChainCallbackHandler(BaseCallbackHandler):
     on_retriever_error = _leave
 
     def _begin(
-        self, run_id: UUID, request: Request, *, asked: Asked = NO_MORE, is_direct: bool = False
+        self,
+        run_id: UUID,
+        request: Request,
+        *,
+        asked: Asked = NO_MORE,
+        is_direct: bool = False,
+        is_alone: bool = True,
     ) -> None:
         call = self._recorder.start(request)
         if not is_direct:
             # LiteLLM may make it, and tell of it once more.
-            call.enclose()
+            call.enclose(alone=is_alone)
         self._calls.begin(run_id, call, asked)
 
     def _find(self, run_id: UUID) -> Invocation | None:

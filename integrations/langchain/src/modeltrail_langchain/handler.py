@@ -145,7 +145,9 @@ class TrailCallbackHandler(ChainCallbackHandler):
             operation, texts, serialized, run_id=run_id, place=place, **event
         )
         is_direct = translate.is_direct(event.get("metadata"))
-        self._begin(run_id, request, asked=asked, is_direct=is_direct)
+        # Prompts that are given together are all announced before the first is sent.
+        is_alone = event.get("batch_size", 1) == 1
+        self._begin(run_id, request, asked=asked, is_direct=is_direct, is_alone=is_alone)
 
     def _stop(
         self, call: Invocation, result: LLMResult, run_id: UUID, asked: Asked, *, in_chain: bool

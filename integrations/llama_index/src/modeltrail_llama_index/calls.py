@@ -124,10 +124,12 @@ class OpenCalls:
             return
         answer = Answer(caches_for_hour=caches_for_hour(event))
         invocation = self.recorder.start(request_from(event, span, method))
+        calls = self._calls.setdefault(event.span_id, [])
+        calls.append((invocation, answer))
         if event.model_dict.get("class_name") not in DIRECT:
-            # LiteLLM may make it, and tell of it once more.
-            invocation.enclose()
-        self._calls.setdefault(event.span_id, []).append((invocation, answer))
+            # LiteLLM may make it, and tell of it once more. Batches of embeddings that are
+            # asked for at once are all announced before the first is sent.
+            invocation.enclose(alone=len(calls) == 1)
         if len(self._calls) > LIMIT:
             self._lose(next(iter(self._calls)))
 
