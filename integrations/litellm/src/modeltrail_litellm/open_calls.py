@@ -12,16 +12,15 @@ import weakref
 from itertools import count
 from sys import is_finalizing
 from threading import Thread, current_thread
-from typing import Any
 
 from msgspec.structs import replace
 
-from modeltrail.integration import Invocation, Recorder
+from modeltrail.integration import Invocation, Recorder, Response
 from modeltrail_litellm import translate
 from modeltrail_litellm.tables import TOLD_IN_THREADS
+from modeltrail_litellm.tasks import Ending, Endings
 from modeltrail_litellm.translate import FRAMEWORK, Details
 
-Task = asyncio.Task[Any]
 Loop = asyncio.AbstractEventLoop
 
 
@@ -54,16 +53,16 @@ class Begun(weakref.ref[Mark]):
 
     Attributes:
         thread: The thread that the call blocks; None if it blocks none.
-        task: The task that made it, None if none did.
+        ending: How the task ends that made it; None if none did.
         loop: The event loop in which its end is told, None if a thread tells it.
         is_streamed: Whether its caller returns before it has ended.
     """
 
-    __slots__ = ("call", "is_streamed", "loop", "task", "thread")
+    __slots__ = ("call", "ending", "is_streamed", "loop", "thread")
 
     call: Invocation
     thread: Thread | None
-    task: "weakref.ref[Task] | None"
+    ending: Ending | None
     loop: "weakref.ref[Loop] | None"
     is_streamed: bool
 
@@ -81,6 +80,7 @@ class OpenCalls:
         # Of each trail its own: several may record side by side.
         self._key = f"modeltrail_call_{id(recorder):x}"
         self._begun: dict[Invocation, Begun] = {}
+        self._endings = Endings()
         self._doubles = count(2)
 
     def begin(self, details: Details) -> Invocation | None:
@@ -101,7 +101,7 @@ class OpenCalls:
         mark.call = call
         begun = Begun(mark, self._let_go)
         begun.call, begun.is_streamed = call, request.streaming
-        _place(begun, details["call_type"])
+        self._place(begun, details["call_type"])
         self._begun[call] = begun  # whole: other threads look through them meanwhile
         return call
 
@@ -145,15 +145,26 @@ class OpenCalls:
         mark = details.get(self._key)
         return mark.call if isinstance(mark, Mark) else None
 
+    def _place(self, begun: Begun, call_type: str) -> None:
+        # The kind of a call decides: LiteLLM 1.106's Router makes calls that block in a loop of
+        # its own, which is gone when they return, and `arerank` begins in a thread of its loop's.
+        begun.thread = current_thread() if call_type in TOLD_IN_THREADS else None
+        begun.ending = begun.loop = None
+        if (loop := running_loop()) is None:
+            return
+        task = asyncio.current_task(loop)
+        begun.ending = None if task is None else self._endings.of(task)
+        if begun.thread is None:
+            begun.loop = weakref.ref(loop)
+
     def _let_go(self, begun: Begun) -> None:
         """
         End a call of which nothing more can be told; one that has ended stays as it is.
         """
         if is_finalizing():
             return  # the trail has closed, and what an end is made of is going
-        task = None if begun.task is None else begun.task()
-        if task is not None and (task.cancelled() or task.cancelling()):
-            begun.call.cancel()
+        if begun.ending is not None and begun.ending.is_cancelled:
+            _cancel(begun.call, begun.ending.cancelled_at_us)
         else:
             begun.call.lose()
         del self._begun[begun.call]  # not before: until it is written somebody may wait for it
@@ -167,14 +178,7 @@ def running_loop() -> Loop | None:
     return asyncio._get_running_loop()  # noqa: SLF001
 
 
-def _place(begun: Begun, call_type: str) -> None:
-    # The kind of a call decides: LiteLLM 1.106's Router makes calls that block in a loop of its
-    # own, which is gone when they return, and `arerank` begins in a thread of its loop's.
-    begun.thread = current_thread() if call_type in TOLD_IN_THREADS else None
-    begun.task = begun.loop = None
-    if (loop := running_loop()) is None:
-        return
-    task = asyncio.current_task(loop)
-    begun.task = None if task is None else weakref.ref(task)
-    if begun.thread is None:
-        begun.loop = weakref.ref(loop)
+def _cancel(call: Invocation, at_us: int | None) -> None:
+    # LiteLLM may let go of it long after.
+    latency_us = None if at_us is None else max(at_us - call.started_at_us, 0)
+    call.cancel(Response(latency_us=latency_us))
