@@ -26,7 +26,14 @@ from scenarios import ANSWER, ANSWERED, ASKED, PROMPT, TEXT
 import modeltrail
 from modeltrail.testing import Answer, CapturedTrail, Fault, LocalProvider, capture_records
 from modeltrail.trail import Trail
-from tests.integrations.litellm.asking import TOKENS, deployment, only, records
+from tests.integrations.litellm.asking import (
+    TOKENS,
+    deployment,
+    only,
+    records,
+    tokens,
+    without_messages,
+)
 
 UNKNOWN = "openai/nobody-knows-it"
 
@@ -374,6 +381,29 @@ def test_34_cache_hit_of_an_async_call(
 
     asyncio.run(twice())
     assert [each.cache_hit for each in records(captured)] == [None, True]
+    assert provider.count() == 1
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_34_cache_hit_of_an_embedding(
+    captured: CapturedTrail, provider: LocalProvider, cache: None, *, is_async: bool
+) -> None:
+    """A hit of the cache is one, too, where vectors are asked for."""
+    model = "openai/text-embedding-3-small"
+    asked = without_messages(at(provider, model=model, input=[PROMPT]))
+
+    async def embed() -> None:
+        await litellm.aembedding(**asked)
+        await asyncio.sleep(0.1)  # LiteLLM fills its cache in a task of its own
+        await captured.recorder.ahear_out(10)
+
+    for _ in range(2):
+        asyncio.run(embed()) if is_async else litellm.embedding(**asked)
+        wait_for_threads()
+    paid, hit = records(captured)
+    assert (paid.cache_hit, paid.usage_source, tokens(paid)) == (None, "provider", (14, None))
+    assert (hit.cache_hit, hit.usage_source, tokens(hit)) == (True, "cache", (14, None))
+    assert (hit.cost_nanousd, hit.cost_source) == (0, "cache")
     assert provider.count() == 1
 
 

@@ -196,7 +196,7 @@ def _usage(details: Details, reported: Reported) -> tuple[Reported | None, Usage
     if not reported.get("prompt_tokens"):
         return None, None
     if OPERATIONS.get(details["call_type"]) == "embeddings":
-        return {**reported, "completion_tokens": None}, None
+        reported = {**reported, "completion_tokens": None}
     if is_cache_hit(details):
         return reported, "cache"
     if details.get("stream") is True and not _has_details(reported):
