@@ -45,6 +45,30 @@ def test_50_instrumenting_twice_makes_one_record(provider: LocalProvider) -> Non
     assert len(trail.records) == provider.count() == 1
 
 
+def test_50_block_within_a_block_ends_nothing(provider: LocalProvider) -> None:
+    """What an inner block finds set up it leaves to the outer one, open streams included."""
+    with capture_records() as trail, instrument(trail):
+        pieces = make_llm(provider).stream_chat(asked())
+        next(pieces)
+        with instrument(trail):
+            make_llm(provider).chat(asked())
+        make_llm(provider).chat(asked())
+        list(pieces)
+    assert [each.status for each in trail.records] == ["ok"] * 3
+    assert (provider.count(), handlers()) == (3, [])
+
+
+def test_50_block_leaves_what_was_set_up_for_good(provider: LocalProvider) -> None:
+    """A block ends no recording that the application began; `uninstrument` does, whoever asks."""
+    with capture_records() as trail:
+        instrument(trail)
+        with instrument(trail) as inner:
+            pass
+        make_llm(provider).chat(asked())
+        inner.uninstrument()
+    assert (len(trail.records), handlers()) == (1, [])
+
+
 def test_50_uninstrumenting_ends_recording(provider: LocalProvider) -> None:
     """After `uninstrument`, also twice, nothing is recorded and nothing is left behind."""
     with capture_records() as trail:

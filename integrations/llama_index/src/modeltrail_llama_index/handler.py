@@ -127,11 +127,13 @@ class Instrumentation:
     """
     What `instrument` has set up.
 
-    As a context manager it takes it back at the end of the block.
+    As a context manager it takes it back at the end of the block, unless it
+    was set up before: what is recorded around a block goes on after it.
     """
 
-    def __init__(self, calls: OpenCalls) -> None:
+    def __init__(self, calls: OpenCalls, *, is_first: bool) -> None:
         self._calls = calls
+        self._is_first = is_first
 
     def uninstrument(self) -> None:
         """
@@ -159,7 +161,8 @@ class Instrumentation:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.uninstrument()
+        if self._is_first:
+            self.uninstrument()
 
 
 def instrument(trail: HasRecorder) -> Instrumentation:
@@ -179,8 +182,8 @@ def instrument(trail: HasRecorder) -> Instrumentation:
     root = get_dispatcher()
     for handler in root.event_handlers:
         if isinstance(handler, TrailEventHandler) and handler.calls.recorder is trail.recorder:
-            return Instrumentation(handler.calls)
+            return Instrumentation(handler.calls, is_first=False)
     calls = OpenCalls(trail.recorder)
     root.add_span_handler(TrailSpanHandler(calls=calls))
     root.add_event_handler(TrailEventHandler(calls=calls))
-    return Instrumentation(calls)
+    return Instrumentation(calls, is_first=True)
