@@ -3,7 +3,9 @@ Calls that two frameworks tell of are one record, and no others are.
 """
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
@@ -147,6 +149,36 @@ def test_call_of_another_trail_is_its_own(trail: CapturedTrail) -> None:
         inner_call(other).stop(response(response_model="other"))
     assert found(trail) == [("outer", "ok", "asked")]
     assert found(other) == [("inner", "ok", "other")]
+
+
+def test_two_trails_take_in_a_call_each(trail: CapturedTrail) -> None:
+    """Where two trails record both frameworks, each has one record of one call."""
+    with capture_records() as other, outer_call(trail), outer_call(other):
+        for each in (trail, other):
+            inner_call(each).stop(response(response_model="served"))
+    assert found(trail) == found(other) == [("outer", "ok", "served")]
+
+
+def test_three_frameworks_make_one_record(trail: CapturedTrail) -> None:
+    """A call that is part of an inner one is part of the outermost."""
+    with outer_call(trail):
+        middle = inner_call(trail, framework="middle", streaming=True)
+        middle.enclose()
+        inner_call(trail).stop(response(response_model="served"))
+        middle.stop(Response())
+    assert found(trail) == [("outer", "ok", "served")]
+
+
+def test_context_keeps_no_call_that_has_ended(trail: CapturedTrail) -> None:
+    """However many trails come and go in a context, what has ended is not held there."""
+    gone = []
+    for _ in range(3):
+        with capture_records() as other, outer_call(other) as call:
+            gone.append(weakref.ref(other))
+        del other, call
+    with outer_call(trail):
+        gc.collect()
+        assert [each() for each in gone] == [None] * 3
 
 
 def test_call_in_a_new_thread_is_its_own(trail: CapturedTrail) -> None:

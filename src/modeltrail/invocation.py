@@ -38,8 +38,8 @@ class Ending(Struct, frozen=True):
 Key = tuple[str, str | UUID]
 
 
-# The call of a framework that other frameworks may serve, in this context.
-_enclosing: ContextVar["Invocation | None"] = ContextVar("modeltrail_enclosing", default=None)
+# The calls that other frameworks may serve, in this context: one of each book.
+_enclosing: ContextVar[tuple["Invocation", ...]] = ContextVar("modeltrail_enclosing", default=())
 
 
 class Book(Protocol):
@@ -177,7 +177,8 @@ class Invocation:
                 it makes no record, and adds to none.
         """
         self.is_alone = alone
-        _enclosing.set(self)
+        others = (each for each in _enclosing.get() if not each.is_entered_in(self._book))
+        _enclosing.set((*(each for each in others if not each.ended), self))
 
     def is_entered_in(self, book: Book) -> bool:
         """
@@ -235,7 +236,7 @@ def enclosing(framework: str, book: Book) -> Invocation | None:
         framework: Whose call begins.
         book: Where it would be entered; a call entered elsewhere takes nothing in.
     """
-    call = _enclosing.get()
+    call = next((each for each in _enclosing.get() if each.is_entered_in(book)), None)
     if call is None or call.ended or call.has_chunks or call.key[0] == framework:
         return None
-    return call if call.is_entered_in(book) else None
+    return call

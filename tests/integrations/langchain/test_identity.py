@@ -19,7 +19,14 @@ from langchain_openai import ChatOpenAI
 from modeltrail_langchain import TrailCallbackHandler, install, uninstall
 
 from modeltrail.record import CallRecord
-from modeltrail.testing import Answer, CapturedTrail, Fault, LocalProvider, ProviderRequest
+from modeltrail.testing import (
+    Answer,
+    CapturedTrail,
+    Fault,
+    LocalProvider,
+    ProviderRequest,
+    capture_records,
+)
 from tests.integrations.langchain.clients import litellm_model, openai_model
 from tests.integrations.told import Told
 
@@ -205,6 +212,23 @@ def test_26_failing_call_that_litellm_makes(
     (record,) = told.records(0)
     assert (record.framework, record.status, record.error_code) == ("langchain", "error", "429")
     assert (record.error_type, record.feature) == ("RateLimitError", "support")
+    assert provider.count() == 1
+
+
+def test_26_two_trails_have_a_record_each(
+    handler: TrailCallbackHandler, told: Told, provider: LocalProvider
+) -> None:
+    """Where two trails hear both frameworks, the call is one record in each."""
+    provider.script(Answer(model=SERVED))
+    with capture_records() as other:
+        logger = modeltrail_litellm.install(other)
+        beside = Told(other)
+        both = [handler, TrailCallbackHandler(other)]
+        litellm_model(provider).invoke("hi", config={"callbacks": both})
+        for each in (told, beside):
+            (record,) = each.records(1)
+            assert (record.framework, record.response_model) == ("langchain", SERVED)
+        modeltrail_litellm.uninstall(logger)
     assert provider.count() == 1
 
 
