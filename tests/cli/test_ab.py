@@ -136,10 +136,10 @@ def test_check_keeps_the_promise(cli: Any, logged: Any) -> None:
 
 def test_check_finds_fault(cli: Any, logged: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A method that claims a difference far too often ends with 1, and says so."""
-    from modeltrail.experiment import trust
+    from modeltrail.experiment import contrasts
 
-    honest = trust.difference
-    monkeypatch.setattr(trust, "difference", lambda a, b, alpha: honest(a, b, alpha=6 * alpha))
+    honest = contrasts.difference
+    monkeypatch.setattr(contrasts, "difference", lambda a, b, alpha: honest(a, b, alpha=6 * alpha))
     logged(split(control=30, mini=30), HALF)
     result = cli("ab", "check", "exp", "--metric", "latency", "--repetitions", "100")
     assert result.exit_code == 1
@@ -284,3 +284,20 @@ def test_outcomes(cli: Any, url: str, arms: Any) -> None:
     assert found["rows"][0]["control_units"] == pytest.approx(310, rel=0.02)
     checked = json.loads(cli("ab", "check", "exp", *words, "--repetitions", "100").stdout)
     assert checked["rows"][0]["n_units"] == 40
+
+
+def test_check_of_a_share_that_is_rare(cli: Any, url: str, arms: Any) -> None:
+    """
+    Four of 60 users fail, in half of what is told of them: `compare` would claim nothing.
+
+    As a mean, without the spread that zero failures may have, more than 8 % would be claimed.
+    """
+    arms("control", 30, base=100)
+    arms("mini", 30, base=100)
+    with modeltrail.open(url) as trail:
+        for variant, number in ((v, n) for v in ("control", "mini") for n in range(30)):
+            for told in range(10):
+                trail.outcome("failed", number < 2 and told < 5, unit=f"{variant}-{number}")
+    words = ("--metric", "outcome:failed", "--repetitions", "200", "--format", "json")
+    (row,) = json.loads(cli("ab", "check", "exp", *words).stdout)["rows"]
+    assert (row["n_units"], row["alarms"]) == (60, 0)

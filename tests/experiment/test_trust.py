@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from modeltrail.experiment import trust
+from modeltrail.experiment import contrasts
 from modeltrail.experiment.trust import FalseAlarms, Method, false_alarms
 from modeltrail.stats.estimate import Interval, NotEstimable, UnitSums
 
@@ -47,12 +47,12 @@ def test_a_real_effect_is_no_false_alarm() -> None:
 
 def test_calls_taken_for_units_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """A method whose intervals are half as wide as they should be does not pass."""
-    honest = trust.difference
+    honest = contrasts.difference
 
     def overconfident(control, treatment, *, alpha):
         return honest(control, treatment, alpha=6 * alpha)
 
-    monkeypatch.setattr(trust, "difference", overconfident)
+    monkeypatch.setattr(contrasts, "difference", overconfident)
     found = told(false_alarms(log(Random(3), 60), 0.5, repetitions=200))
     assert found.rate > 0.2 and not found.kept
     assert found.rate_interval.lower > 0.05
@@ -63,6 +63,33 @@ def test_fewer_alarms_than_promised_are_told_as_well() -> None:
     rare = [UnitSums("A", str(i), float(i == 7), 1) for i in range(150)]
     found = told(false_alarms(rare, 0.5, repetitions=200))
     assert found.rate == 0 and not found.kept
+
+
+def test_shares_are_checked_as_they_are_compared() -> None:
+    """
+    Four of 60 units fail, in half of their calls: one arm in eight has none of them.
+
+    A comparison gives that arm the spread that it may have, and claims nothing; without it
+    the difference looks certain.
+    """
+    rare = [UnitSums("A", str(i), 5.0 * (i < 4), 10) for i in range(60)]
+    as_mean = told(false_alarms(rare, 0.5, repetitions=200))
+    as_share = told(false_alarms(rare, 0.5, repetitions=200, method=Method(is_share=True)))
+    assert (as_mean.rate > 0.08, as_share.alarms) == (True, 0)
+
+
+@pytest.mark.parametrize(("units", "successes", "alarms"), [(60, 6, 12), (100, 5, 9), (80, 8, 6)])
+def test_shares_of_single_calls_are_checked_by_newcombe(
+    units: int, successes: int, alarms: int
+) -> None:
+    """
+    As many alarms as of statsmodels 0.15.0, of the same draws.
+
+    `confint_proportions_2indep(..., method="newcomb", compare="diff")`, where it excludes 0.
+    """
+    single = [UnitSums("A", str(i), float(i < successes), 1) for i in range(units)]
+    found = told(false_alarms(single, 0.5, repetitions=200, method=Method(is_share=True)))
+    assert found.alarms == alarms
 
 
 def test_the_interval_of_the_rate() -> None:
@@ -88,13 +115,13 @@ def test_same_seed_same_answer() -> None:
 def test_units_are_assigned_with_the_planned_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a probability of .2 a fifth of the units is in treatment, not always the same."""
     sizes = []
-    honest = trust.difference
+    honest = contrasts.difference
 
     def counted(control, treatment, **more):
         sizes.append(treatment.n_units)
         return honest(control, treatment, **more)
 
-    monkeypatch.setattr(trust, "difference", counted)
+    monkeypatch.setattr(contrasts, "difference", counted)
     false_alarms(log(Random(5), 250), 0.2, repetitions=100)
     # A binomial of 250 and .2: 50 on average, its standard deviation 6.3.
     assert sum(sizes) / len(sizes) == pytest.approx(50, abs=2.5)

@@ -225,7 +225,8 @@ def check(
     with reading(context.obj) as store:
         arms = read_arms(store, experiment)
         against = control_of(arms, control)
-        _, units = read_units(store, experiment, metric, arms.crossed)
+        asked, units = read_units(store, experiment, metric, arms.crossed)
+    is_share = asked.unit_of_measure == "share"
     others = [name for name in arms.shares if name != against]
     found: dict[str, FalseAlarms] = {}
     with _progress(repetitions * len(others)) as advance:
@@ -237,7 +238,7 @@ def check(
                 alpha=alpha,
                 repetitions=repetitions,
                 seed=seed,
-                method=Method(held, times, arms.pair_units(against, variant)),
+                method=Method(held, times, arms.pair_units(against, variant), is_share),
                 progress=advance,
             )
             if isinstance(measured, NotEstimable):

@@ -148,14 +148,13 @@ def contrast(
     if isinstance(treatment.found, NotEstimable):
         return NotEstimable(f"variant {treatment.name!r}: {treatment.found.reason}")
     raw = control.found, treatment.found
-    a, b = (with_spread(each) for each in raw) if is_share else raw
-    found = difference(a, b, alpha=alpha)
+    found = difference_of(*raw, is_share=is_share, alpha=alpha)
     if isinstance(found, NotEstimable):
         return found
-    n_units = a.n_units + b.n_units
+    n_units = sum(each.n_units for each in raw)
     at = (found.difference, found.standard_error, n_units, plan_units, alpha)
     early = _too_early(control, treatment)
-    fixed, p, method = _fixed(control, treatment, found, is_share, alpha)
+    fixed, p, method = at_one_look(control, treatment, found, is_share=is_share, alpha=alpha)
     relative, relative_interval = _relative(relative_difference(*raw, alpha=alpha))
     return Contrast(
         difference=found.difference,
@@ -207,9 +206,23 @@ def with_spread(arm: RatioEstimate) -> RatioEstimate:
     return replace(arm, variance=share * (1 - share) / n)
 
 
-def _fixed(
-    control: Side, treatment: Side, found: Difference, is_share: bool, alpha: float
+def difference_of(
+    control: RatioEstimate, treatment: RatioEstimate, *, is_share: bool, alpha: float
+) -> Difference | NotEstimable:
+    """
+    Return the difference of two arms, those of shares with the spread that they may have.
+    """
+    if is_share:
+        control, treatment = with_spread(control), with_spread(treatment)
+    return difference(control, treatment, alpha=alpha)
+
+
+def at_one_look(
+    control: Side, treatment: Side, found: Difference, *, is_share: bool, alpha: float
 ) -> tuple[Interval, float, FixedMethod]:
+    """
+    Return the interval of a difference for one look, its p value, and how they were made.
+    """
     before, after = _single_calls(control), _single_calls(treatment)
     if not is_share or before is None or after is None:
         return found.interval, found.p, "t"

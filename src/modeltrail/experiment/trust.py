@@ -18,14 +18,9 @@ from dataclasses import dataclass
 from random import Random
 from statistics import NormalDist
 
+from modeltrail.experiment.contrasts import at_one_look, difference_of, side
 from modeltrail.experiment.plan import DEFAULT_PLAN_UNITS
-from modeltrail.stats.estimate import (
-    Interval,
-    NotEstimable,
-    UnitSums,
-    difference,
-    ratio,
-)
+from modeltrail.stats.estimate import Interval, NotEstimable, UnitSums
 from modeltrail.stats.sequential import LEAST_UNITS, always_valid
 from modeltrail.stats.shares import wilson
 
@@ -45,11 +40,13 @@ class Method:
         always_valid: Whether it is the one that holds at every look.
         looks: At equal numbers of new units; the last one at all units.
         plan_units: For how many units of both arms the always-valid interval is narrowest.
+        is_share: Whether each call has 0 or 1: a comparison treats shares in its own way.
     """
 
     always_valid: bool = False
     looks: int = 1
     plan_units: int = DEFAULT_PLAN_UNITS
+    is_share: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,16 +185,18 @@ def _claimed_of(
     arms = [[unit for unit, is_treated in seen if is_treated is each] for each in (False, True)]
     if method.always_valid and min(map(len, arms)) < LEAST_UNITS:
         return NotEstimable(f"an always-valid look needs {LEAST_UNITS} units in each arm")
-    control, treatment = map(ratio, arms)
-    if isinstance(control, NotEstimable):
-        return control
-    if isinstance(treatment, NotEstimable):
-        return treatment
-    found = difference(control, treatment, alpha=alpha)
+    control, treatment = side("control", arms[0]), side("treatment", arms[1])
+    if isinstance(control.found, NotEstimable):
+        return control.found
+    if isinstance(treatment.found, NotEstimable):
+        return treatment.found
+    is_share = method.is_share
+    found = difference_of(control.found, treatment.found, is_share=is_share, alpha=alpha)
     if isinstance(found, NotEstimable):
         return found
-    interval = found.interval
     if method.always_valid:
         at = (found.difference, found.standard_error, len(seen), method.plan_units, alpha)
         interval = always_valid(*at)
+    else:
+        interval, *_ = at_one_look(control, treatment, found, is_share=is_share, alpha=alpha)
     return not interval.lower <= 0 <= interval.upper
