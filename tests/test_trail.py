@@ -18,6 +18,7 @@ import structlog
 from recording import make_call, request, response
 
 import modeltrail
+from modeltrail.context import current_tags
 from modeltrail.errors import ConfigurationError, KeyMismatchError, StoreUnavailableError
 from modeltrail.trail import Trail
 
@@ -209,6 +210,31 @@ def test_unit_that_takes_no_part_has_no_variant(trail: Trail) -> None:
         make_call(trail.recorder)
     (record,) = records(trail)
     assert (record.experiment, record.variant) == (None, None)
+
+
+def test_unit_of_one_of_two_experiments_is_in_that_one(trail: Trail) -> None:
+    """Whichever of two that share out a namespace is asked last, and only for the same unit."""
+    parts = [("one", ("n", 0.0, 0.5)), ("two", ("n", 0.5, 1.0))]
+    pair = [trail.experiment(key, {"a": 0.5, "b": 0.5}, namespace=part) for key, part in parts]
+    users = [f"u-{number}" for number in range(8)]
+    for order in (pair, pair[::-1]):
+        for user in users:
+            with modeltrail.tag(feature="f"):
+                (given,) = [each for e in order if (each := e.assign(user)).variant is not None]
+                assert current_tags()["experiment"] == given.experiment
+                assert (current_tags()["variant"], current_tags()["unit"]) == (given.variant, user)
+    first, second = pair
+    with modeltrail.tag(feature="f"):
+        inside = [user for user in users if first.assign(user).variant is not None]
+    outside = next(user for user in users if user not in inside)
+    with modeltrail.tag(feature="f"):
+        first.assign(inside[0])
+        second.assign(inside[1])
+        assert current_tags().get("experiment") is None
+    with modeltrail.tag(feature="f"):
+        first.assign(inside[0])
+        first.assign(outside)
+        assert current_tags().get("experiment") is None
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,44 @@ def bind(**tags: Any) -> None:
     _bind(shared, {**_own.get(), **tags})
 
 
+def bind_assignment(
+    *,
+    experiment: str,
+    variant: str | None,
+    unit: str | None,
+    unit_type: str,
+    phase: str | None = None,
+    propensity_ppm: int | None = None,
+) -> None:
+    """
+    Tag all that follows with what a unit was given in an experiment.
+
+    A unit that is not enrolled takes part in nothing; but it stays in another experiment
+    that it was assigned to before. Two that exclude each other are both asked for each user.
+
+    Args:
+        experiment: Key of the experiment.
+        variant: None if the unit is not enrolled.
+    """
+    if variant is None and _is_in_another(experiment, unit, unit_type):
+        return
+    bind(
+        experiment=None if variant is None else experiment,
+        variant=variant,
+        phase=phase,
+        propensity_ppm=propensity_ppm,
+        unit_type=unit_type,
+        unit=unit,
+    )
+
+
+def _is_in_another(experiment: str, unit: str | None, unit_type: str) -> bool:
+    tags = current_tags()
+    # What is left of another unit, in a context without a `tag` block, must not stay.
+    is_left = tags.get("unit_type") == unit_type and tags.get("unit") != unit
+    return tags.get("experiment") not in (None, experiment) and not is_left
+
+
 def _bind(shared: Mapping[str, Any], own: Mapping[str, Any]) -> None:
     if shared:
         structlog_contextvars.bind_contextvars(**shared)

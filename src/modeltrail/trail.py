@@ -495,15 +495,13 @@ def check_key(store: Store, keys: Keys) -> None:
 
 
 def _bind(assignment: Assignment) -> None:
-    # A unit that is not enrolled takes part in nothing.
-    enrolled = assignment.variant is not None
-    context.bind(
-        experiment=assignment.experiment if enrolled else None,
-        phase=assignment.phase,
+    context.bind_assignment(
+        experiment=assignment.experiment,
         variant=assignment.variant,
-        propensity_ppm=assignment.propensity_ppm,
-        unit_type=assignment.unit_type,
         unit=assignment.unit,
+        unit_type=assignment.unit_type,
+        phase=assignment.phase,
+        propensity_ppm=assignment.propensity_ppm,
     )
 
 

@@ -417,3 +417,11 @@ def test_an_experiment_keeps_its_own_arms() -> None:
     arms["C"] = 1.0
     assert experiment.arms == HALVES
     assert Experiment("key", HALVES).assign("u") == experiment.assign("u")
+
+
+@pytest.mark.parametrize("unit", [17, None, b"u-17"])
+def test_units_that_are_no_texts(unit: Any) -> None:
+    """They are refused with what to give instead, and not hashed as something else."""
+    with pytest.raises(ConfigurationError, match=r"a unit is a text; give a number") as told:
+        Experiment("exp", {"a": 0.5, "b": 0.5}).assign(unit)
+    assert "17" not in str(told.value)

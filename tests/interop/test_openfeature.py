@@ -35,6 +35,14 @@ def split(flag: InMemoryFlag[str], context: EvaluationContext) -> FlagResolution
     return FlagResolutionDetails(flag.variants[variant], reason=Reason.SPLIT, variant=variant)
 
 
+def closed(flag: InMemoryFlag[str], context: EvaluationContext) -> FlagResolutionDetails[str]:
+    """
+    Enroll nobody.
+    """
+    del flag, context
+    return FlagResolutionDetails("gpt-4o", reason=Reason.DEFAULT, variant="control")
+
+
 def fails(flag: InMemoryFlag[str], context: EvaluationContext) -> FlagResolutionDetails[str]:
     """
     Resolve no flag.
@@ -51,11 +59,12 @@ def client() -> Iterator[OpenFeatureClient]:
     flags = {
         "cheaper-model": InMemoryFlag("control", VARIANTS, context_evaluator=split),
         "dark-mode": InMemoryFlag("control", VARIANTS),
+        "closed": InMemoryFlag("control", VARIANTS, context_evaluator=closed),
         "broken": InMemoryFlag("control", VARIANTS, context_evaluator=fails),
     }
     api.set_provider(InMemoryProvider(flags))
     made = api.get_client()
-    made.add_hooks([ExperimentHook(["cheaper-model", "broken"])])
+    made.add_hooks([ExperimentHook(["cheaper-model", "closed", "broken"])])
     with modeltrail.tag():
         yield made
     api.clear_providers()
@@ -100,6 +109,18 @@ def test_whom_the_experiment_does_not_concern(client: OpenFeatureClient) -> None
     assert client.get_string_value("cheaper-model", "", EvaluationContext("")) == "gpt-4o"
     tags = current_tags()
     assert (tags["experiment"], tags["variant"], tags["unit"]) == (None, None, None)
+
+
+def test_whom_it_does_not_concern_stays_in_another_experiment(client: OpenFeatureClient) -> None:
+    """
+    A flag in which a unit takes no part takes nothing from the experiment that it is in.
+    """
+    client.get_string_value("cheaper-model", "", EvaluationContext("u-1"))
+    before = current_tags()
+    assert client.get_string_value("closed", "", EvaluationContext("u-1")) == "gpt-4o"
+    assert (current_tags(), before["experiment"]) == (before, "cheaper-model")
+    client.get_string_value("closed", "", EvaluationContext("u-2"))
+    assert current_tags()["experiment"] is None
 
 
 def test_a_flag_that_cannot_be_resolved_binds_no_variant(client: OpenFeatureClient) -> None:

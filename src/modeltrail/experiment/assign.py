@@ -127,7 +127,16 @@ class Experiment:
 
         Returns:
             The assignment; the same for the same unit, always.
+
+        Raises:
+            ConfigurationError: The unit is no text.
         """
+        if not isinstance(unit, str):
+            # Not the value: it names somebody, and this ends in a log.
+            raise ConfigurationError(
+                f"{self.key!r} was asked for a unit of type {type(unit).__name__}: a unit is a "
+                'text; give a number as str(...), and "" if it is not known'
+            )
         bucket = hash_unit(self.key if self.seed is None else self.seed, unit, self.hash_version)
         variant = self._variant(unit, bucket)
         assignment = Assignment(

@@ -52,11 +52,9 @@ class ExperimentHook(Hook):
         if details.flag_key not in self._flags:
             return
         variant = None if details.reason in NOT_ENROLLED else details.variant
-        context.bind(
-            experiment=None if variant is None else details.flag_key,
+        context.bind_assignment(
+            experiment=details.flag_key,
             variant=variant,
-            phase=None,
-            propensity_ppm=None,
-            unit_type=self._unit_type,
             unit=hook_context.evaluation_context.targeting_key or None,
+            unit_type=self._unit_type,
         )
