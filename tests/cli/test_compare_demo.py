@@ -72,7 +72,7 @@ def answered(url: str) -> None:
         }
         calls.append(call(at_us + 1, *who, status="ok", **known))
         micros = round(answer.score * 1_000_000)
-        scores.append((uuid7(at_us), at_us, "score", micros, None, None, None, user))
+        scores.append((uuid7(at_us), at_us + 1, "score", micros, None, None, None, user))
     store = Store.open(url)
     declared = (PLAN.id, START_US - 1, "experiment", PLAN.detail)
     assert store.append(Batch(call=calls, outcome=scores, event=[declared])) == []
