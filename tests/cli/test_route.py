@@ -268,6 +268,20 @@ def test_units_that_took_no_part_are_in_no_propensity(cli: Any, url: str) -> Non
     assert shown["rows"][1]["quality"] == 1
 
 
+def test_everybody_in_a_part_of_a_namespace(cli: Any, url: str) -> None:
+    """All units that took part get one variant: .1 of .0999... is a probability of 1, no more."""
+    with modeltrail.open(url) as trail:
+        experiment = trail.experiment("all", {"A": 1.0, "B": 0.0}, namespace=("n", 0.2, 0.3))
+        for number in range(2_000):
+            with modeltrail.tag(feature="f"):
+                if experiment.assign(f"u-{number}").variant is not None:
+                    make_call(trail.recorder, str(number))
+    words = ("route", "what-if", "--all", "A", "--experiment", "all", "--format", "json")
+    shown = json.loads((result := cli(*words)).stdout)
+    assert (result.exit_code, shown["refused"]) == (0, None)
+    assert shown["weights"]["mean"] == pytest.approx(1)
+
+
 def test_served_model_was_not_drawn(cli: Any, keep: Any) -> None:
     """After a fallback the propensity is not that of what answered."""
     calls = two_arms(400, propensity_ppm=500_000, request_model="m")

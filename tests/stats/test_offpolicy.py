@@ -445,12 +445,24 @@ def test_propensities_of_another_log() -> None:
     assert weights_of(found).mean == pytest.approx(1.6, abs=0.1)
 
 
+def test_propensities_told_to_six_decimals() -> None:
+    """
+    A third is logged as .333333: that the policy of the log weighs 1.000001 is no fault of it.
+    """
+    log = [
+        LoggedCall(f"u{i}", "x", "ABC"[i % 3], 0.333333, float(i % 7 == 0)) for i in range(3_000)
+    ]
+    found = evaluate(log, lambda _: dict.fromkeys("ABC", 1 / 3))
+    assert told(found.snips).value == pytest.approx(fmean(call.reward for call in log))
+
+
 def test_a_policy_that_is_none() -> None:
     """
     Probabilities that do not add up to 1 are the caller's mistake.
     """
     log = random_log(Random(3), 400, skewed)
-    for chances in ({"A": 0.5}, {"A": 1.5, "B": -0.5}, {"A": 0.7, "B": 0.7}):
+    nan = {"A": math.nan, "B": 1.0}
+    for chances in ({"A": 0.5}, {"A": 1.5, "B": -0.5}, {"A": 0.7, "B": 0.7}, nan):
         with pytest.raises(ValueError, match="do not add up"):
             evaluate(log, lambda _, chances=chances: chances)  # type: ignore[misc]
 

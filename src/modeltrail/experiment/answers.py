@@ -267,7 +267,7 @@ def _logged(
     call, quality = judged
     propensity = None
     if enrolled is not None and call.propensity_ppm is not None:
-        propensity = call.propensity_ppm / _PPM / enrolled.get(call.phase, 1.0)
+        propensity = _within(call.propensity_ppm, enrolled.get(call.phase, 1.0))
     unit = _unit(call, call.trace_id or call.id)
     segment, arm = call.segment or "", str(call.arm)
     return LoggedCall(
@@ -277,6 +277,16 @@ def _logged(
         known.setdefault(propensity, propensity),
         known.setdefault(quality, quality),
     )
+
+
+def _within(propensity_ppm: int, enrolled: float) -> float:
+    """
+    Return the probability of a variant for a unit that takes part.
+
+    A log tells millionths: what is above 1 by no more than that is 1.
+    """
+    propensity = propensity_ppm / _PPM / enrolled
+    return 1.0 if 1 < propensity <= (propensity_ppm + 1) / propensity_ppm else propensity
 
 
 def _answer(judged: Judged, known: dict[Any, Any]) -> Answer:

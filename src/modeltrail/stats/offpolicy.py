@@ -43,6 +43,9 @@ from modeltrail.stats.paired import paired_difference
 # Fewer equally weighted units than this say too little for an interval to hold its level.
 LEAST_EFFECTIVE = 100
 _ROUNDING = 1e-9
+# A log tells propensities to some decimals only: 1/3 as .333333. Weights that all are
+# 1.000001 for that reason have no standard error to be within.
+_ROUNDED_LOG = 1e-4
 
 Policy = Callable[[str], Mapping[str, float]]
 """From a feature to the probability of each variant."""
@@ -273,7 +276,8 @@ def _plan(log: Iterable[LoggedCall], policy: Policy) -> _Plan:
     plan = {feature: policy(feature) for feature in {call.feature for call in log}}
     for feature, chances in plan.items():
         total = math.fsum(chances.values())
-        if any(chance < 0 for chance in chances.values()) or abs(total - 1) > _ROUNDING:
+        # So written that NaN is refused, too.
+        if not (all(chance >= 0 for chance in chances.values()) and abs(total - 1) <= _ROUNDING):
             raise ValueError(f"the policy's probabilities for {feature!r} do not add up to 1")
     return plan
 
@@ -319,7 +323,7 @@ def _refuse_weights(weights: Weights) -> str | None:
     few = _refuse_few(weights)
     if few:
         return few
-    if abs(weights.mean - 1) > 3 * weights.standard_error + _ROUNDING:
+    if abs(weights.mean - 1) > 3 * weights.standard_error + _ROUNDED_LOG:
         return (
             f"the weights average {weights.mean:.3g} instead of 1, by more than three standard "
             "errors: the logged propensities are not those with which the log was made"
