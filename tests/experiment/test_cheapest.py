@@ -15,9 +15,11 @@ import pytest
 
 from modeltrail.errors import ConfigurationError
 from modeltrail.experiment.cheapest import Recommendation, cheapest_not_worse
+from modeltrail.experiment.logged import Calls, cheapest_by_log
 from modeltrail.experiment.routing import Answer, Worth
 from modeltrail.stats.estimate import Difference, NotEstimable
 from modeltrail.stats.expected import fold
+from modeltrail.stats.offpolicy import LoggedCall
 
 HERE = Path(__file__).parent
 
@@ -184,6 +186,77 @@ def test_best_single_that_is_the_cheapest() -> None:
 
 
 @pytest.mark.slow
+def test_of_which_model_the_best_single_one_is() -> None:
+    """
+    Each half of the units has the best one of the other half: it is told if these differ.
+    """
+    random = Random(2)
+    names = [f"q{i}" for i in range(400)]
+    # In one half the one model is the better one, in the other half the other.
+    chances = {"a": (0.9, 0.6), "b": (0.6, 0.9)}
+    answers = [
+        Answer(name, name, "f", model, cost, float(random.random() < both[fold(name, 2)]))
+        for name in names
+        for (model, both), cost in zip(chances.items(), (7, 9), strict=True)
+    ]
+    found = told(cheapest_not_worse(answers, margin=0.01))
+    assert found.singles == ("b", "a")
+    half = sum(fold(name, 2) for name in names) / len(names)
+    expected = 9 * (1 - half) + 7 * half
+    assert worth(found.single).cost_nanousd.estimate == pytest.approx(expected)
+    named = told(cheapest_not_worse(answers, margin=0.01, baseline="a"))
+    assert named.singles == ("a", "a")
+
+
+def one_each(counts: dict[str, int], cost: dict[str, int | None]) -> list[Answer]:
+    """Return answers of which nine in ten are right, each to a question of its own."""
+    return [
+        Answer(f"{model}{i}", "", "f", model, cost[model], float(i % 10 > 0 or n == 1))
+        for model, n in counts.items()
+        for i in range(n)
+    ]
+
+
+def log_of(answers: list[Answer]) -> Calls:
+    """Return them as a log that was drawn by halves."""
+    quality = [LoggedCall(each.unit, "f", each.model, 0.5, each.quality) for each in answers]
+    cost = [
+        call._replace(reward=each.cost_nanousd)
+        for call, each in zip(quality, answers, strict=True)
+        if each.cost_nanousd is not None
+    ]
+    return Calls(quality, cost)
+
+
+def test_one_lucky_answer_makes_no_best_model() -> None:
+    """
+    A model that was tried once, and was right, does not stay where nothing else is shown.
+    """
+    answers = one_each({"a": 200, "b": 200, "tried": 1}, {"a": 5, "b": 5, "tried": 1})
+    found = told(cheapest_by_log(answers, log_of(answers), margin=0.2))
+    assert found.baseline == "a"
+    assert [choice.model for choice in found.choices] == ["a"]
+    # Of models that all have few answers the best one is still the best.
+    few = one_each({"a": 9, "b": 1}, {"a": 5, "b": 5})
+    assert told(cheapest_by_log(few, log_of(few), margin=0.2)).baseline == "b"
+
+
+def test_nothing_is_cheaper_than_an_unknown_cost() -> None:
+    """
+    Where the cost of the model that stays is unknown nobody can say that another one is cheaper.
+    """
+    counts = {"own": 400, "paid": 400}
+    known = one_each(counts, {"own": 5, "paid": 1})
+    found = told(cheapest_by_log(known, log_of(known), margin=0.2, baseline="own"))
+    assert [choice.model for choice in found.choices] == ["paid"]
+    answers = one_each(counts, {"own": None, "paid": 1})
+    found = told(cheapest_by_log(answers, log_of(answers), margin=0.2, baseline="own"))
+    assert [choice.model for choice in found.choices] == ["own"]
+    assert isinstance(found.single, NotEstimable)
+    assert "by calls of a known cost, no overlap" in found.single.reason
+    assert "'own' for 'f (half 1)'" in found.single.reason
+
+
 def test_how_often_a_choice_is_wrong() -> None:
     """
     With models that are worse by just the margin in ten segments, one choice in twenty fails.

@@ -176,7 +176,7 @@ def cheapest_page(
     worths = {"policy": found.policy, "single": found.single, "random": found.random}
     titles = {
         "policy": "these choices",
-        "single": f"always {clean(found.baseline)}",
+        "single": clean(_alone(found)),
         "random": "by lot",
     }
     scales = scales_of([each for each in worths.values() if isinstance(each, Worth)])
@@ -187,6 +187,7 @@ def cheapest_page(
         {
             **about,
             "baseline": found.baseline,
+            "single_is": found.singles,
             **{name: reason_or(each) for name, each in worths.items()},
             "cost_nanousd_difference": plain(found.cost_nanousd),
             "quality_difference": plain(found.quality),
@@ -210,6 +211,7 @@ def cheapest_page(
         [
             *_unvalued(worths.values()),
             *_gain(found),
+            *_singles(source, found),
             *_caveats(source),
             "Its worth is measured on units that had no say in the choices. "
             + ONE_LOOK.format(level=level),
@@ -370,6 +372,19 @@ def _unvalued(worths: Iterable[Worth | NotEstimable]) -> list[str]:
     return [f"Not valued: {reason}." for reason in reasons]
 
 
+def _alone(found: Recommendation) -> str:
+    same = set(found.singles) == {found.baseline}
+    return f"always {found.baseline}" if same else "the best single one"
+
+
+def _singles(source: Source, found: Recommendation) -> list[str]:
+    if set(found.singles) == {found.baseline}:
+        return []
+    names = " and ".join(found.singles)
+    chosen = f"The best single {source.arm}, too, is chosen by the other half of the units"
+    return [f"{chosen}: for the two halves {names}."]
+
+
 def _gain(found: Recommendation) -> list[str]:
     cost, quality = found.cost_nanousd, found.quality
     if isinstance(cost, NotEstimable) or isinstance(quality, NotEstimable):
@@ -378,6 +393,6 @@ def _gain(found: Recommendation) -> list[str]:
     score = interval_cell(quality.interval, 1, 3, "+")
     saved = f"{cost.difference * PER_THOUSAND:+.4f} {money}"
     return [
-        f"Against always {found.baseline}, per 1,000 calls in dollars: {saved}.",
+        f"Against {_alone(found)}, per 1,000 calls in dollars: {saved}.",
         f"In quality: {quality.difference:+.3f} {score}.",
     ]

@@ -81,6 +81,7 @@ class Recommendation:
         policy: What choosing like this is worth, on units that did not choose.
         single: What the baseline is worth; if none was named, the best single
             model, chosen and measured likewise.
+        singles: Which model `single` is, by the half of the units that it is measured on.
         random: What drawing lots among all models is worth.
         cost_nanousd: Cost of a call of the policy less that of `single`.
         quality: Quality of the policy less that of `single`.
@@ -92,6 +93,7 @@ class Recommendation:
     choices: tuple[Choice, ...]
     policy: Worth | NotEstimable
     single: Worth | NotEstimable
+    singles: tuple[str, ...]
     random: Worth | NotEstimable
     cost_nanousd: Difference | NotEstimable
     quality: Difference | NotEstimable
@@ -142,6 +144,7 @@ def cheapest_not_worse(
         choices=choose(everything, margin, alpha, baseline),
         policy=policy,
         single=alone,
+        singles=tuple(best),
         random=lots,
         cost_nanousd=cost,
         quality=quality,
@@ -206,15 +209,19 @@ def choose(
         p = {model: p for (where, model), p in adjusted.items() if where == segment}
         shown = [stays, *(model for model in p if p[model] <= alpha)]
         units = _units([answer for each in own.values() for answer in each])
-        choices.append(Choice(segment, units, _cheapest(own, shown), p))
+        choices.append(Choice(segment, units, _cheapest(own, stays, shown), p))
     return tuple(choices)
 
 
 def best_single(answers: Iterable[Answer]) -> str:
     """
     Return the model with the highest mean quality; of equals the cheapest.
+
+    One of a few lucky answers is not the best: it has `LEAST_UNITS`, if any model has.
     """
     groups = by_model(answers)
+    enough = {model: own for model, own in groups.items() if _units(own) >= LEAST_UNITS}
+    groups = enough or groups
     return min(groups, key=lambda model: (-_mean_quality(groups[model]), _cost(groups[model])))
 
 
@@ -251,7 +258,10 @@ def _one_sided(gap: Difference | NotEstimable, margin: float) -> float:
     return t_sf((gap.difference + margin) / gap.standard_error, gap.dof)
 
 
-def _cheapest(models: Mapping[str, Sequence[Answer]], shown: Sequence[str]) -> str:
+def _cheapest(models: Mapping[str, Sequence[Answer]], stays: str, shown: Sequence[str]) -> str:
+    # Nothing is known to be cheaper than what has a cost that nobody knows.
+    if stays in models and _cost(models[stays]) == math.inf:
+        return stays
     return min(shown, key=lambda model: _cost(models.get(model, ())))
 
 

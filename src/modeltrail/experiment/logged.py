@@ -43,6 +43,8 @@ from modeltrail.stats.offpolicy import (
 Basis = Literal["randomised", "observational"]
 # For the features that a table of choices does not name.
 OTHERS = "*"
+# How the features of either half of the units are told apart.
+_HALVES = tuple(f" (half {number})" for number in range(1, FOLDS + 1))
 _SAME = NotEstimable("the policy is the baseline itself")
 _NO_DIFFERENCE = NotEstimable("the log has no propensities: no difference can be told")
 
@@ -174,6 +176,7 @@ def cheapest_by_log(
         choices=choose(answers, margin, alpha, baseline),
         policy=_worth(halves, routed, alpha),
         single=_worth(halves, single, alpha),
+        singles=tuple(best),
         random=_worth(halves, lambda _: dict.fromkeys(models, 1 / len(models)), alpha),
         cost_nanousd=cost,
         quality=quality,
@@ -213,30 +216,33 @@ def _mean(log: Sequence[LoggedCall], alpha: float) -> Mean | NotEstimable:
 
 
 def _by_half(log: Sequence[LoggedCall]) -> list[LoggedCall]:
-    # The policy differs by half, and may look at nothing but the feature.
-    return [call._replace(feature=f"{fold(call.unit, FOLDS)}{call.feature}") for call in log]
+    # The policy differs by half, and may look at nothing but the feature. A refusal names it.
+    return [
+        call._replace(feature=f"{call.feature}{_HALVES[fold(call.unit, FOLDS)]}") for call in log
+    ]
 
 
 def _of_halves(routes: Mapping[int, Mapping[str, str]], best: Sequence[str]) -> Policy:
     def policy(feature: str) -> Mapping[str, float]:
-        half = int(feature[0])
-        return {routes.get(half, {}).get(feature[1:], best[half]): 1.0}
+        half = next(each for each in range(FOLDS) if feature.endswith(_HALVES[each]))
+        name = feature.removesuffix(_HALVES[half])
+        return {routes.get(half, {}).get(name, best[half]): 1.0}
 
     return policy
 
 
 def _worth(calls: Calls, policy: Policy, alpha: float) -> Worth | NotEstimable:
-    means = []
-    for log in (calls.cost, calls.quality):
-        value = (
-            evaluate(log, policy, alpha=alpha).snips
-            if _is_randomised(calls)
-            else observational(log, policy, alpha=alpha)
-        )
-        if isinstance(value, NotEstimable):
-            return value
-        means.append(_mean_of(value))
-    return Worth(*means)
+    cost, quality = (
+        evaluate(log, policy, alpha=alpha).snips
+        if _is_randomised(calls)
+        else observational(log, policy, alpha=alpha)
+        for log in (calls.cost, calls.quality)
+    )
+    if isinstance(quality, NotEstimable):
+        return quality
+    if isinstance(cost, NotEstimable):
+        return NotEstimable(f"by calls of a known cost, {cost.reason}")
+    return Worth(_mean_of(cost), _mean_of(quality))
 
 
 def _mean_of(value: Value) -> Mean:
