@@ -391,6 +391,34 @@ def test_frontier_where_each_call_went_to_one(cli: Any, keep: Any) -> None:
     assert shown["questions"] is None and "refused" in shown["oracle"]
 
 
+def test_a_model_without_a_place_does_not_hide_the_others(cli: Any, keep: Any) -> None:
+    """One that was tried once, and one whose cost is unknown, are told apart from the others."""
+    calls = [record(i, request_model="ab"[i % 2], cost_nanousd=5 + i % 2) for i in range(400)]
+    scores = [float(i % 2 == 0 or i % 8 == 1) for i in range(400)]
+    calls.append(record(400, request_model="tried", cost_nanousd=1))
+    calls += [record(401 + i, request_model="own") for i in range(40)]
+    keep(calls, [*scores, 1.0, *[float(i % 2) for i in range(40)]])
+    words = ("route", "frontier", "--quality", "outcome:score")
+    result = cli(*words)
+    assert "Worth their price: a." in result.stdout
+    assert "Not placed: tried: 1 unit(s): two are the least." in result.stdout
+    assert "Not placed: own: by calls of a known cost, 0 unit(s)" in result.stdout
+    # Whether the two of them differ from the best is unknown.
+    assert result.exit_code == 3
+    shown = json.loads(cli(*words, "--format", "json").stdout)
+    assert [row["model"] for row in shown["rows"]] == ["a", "b"]
+    assert list(shown["unplaced"]) == ["own", "tried"]
+
+
+def test_one_model_with_a_place_has_nothing_to_compare_with(cli: Any, keep: Any) -> None:
+    """The reason names the models."""
+    calls = [record(i, request_model="a", cost_nanousd=5) for i in range(40)]
+    keep([*calls, record(40, request_model="tried", cost_nanousd=1)])
+    result = cli("route", "frontier")
+    assert result.exit_code == 3
+    assert "1 of 2 can be placed: tried: 1 unit(s): two are the least." in result.stdout
+
+
 def test_retries_belong_to_the_answer(cli: Any, keep: Any) -> None:
     """What a failed attempt cost is part of the answer's cost; the answer is the one that came."""
     calls = []

@@ -242,6 +242,8 @@ def _code_of_frontier(found: "Frontier | object") -> int:
 
     if not isinstance(found, Frontier):
         return CANNOT_TELL
+    if found.unplaced:
+        return CANNOT_TELL
     gaps = [point.gap for point in found.points if point.gap is not None]
     decided = gaps and all(
         isinstance(gap, Difference) and not gap.interval.lower <= 0 <= gap.interval.upper

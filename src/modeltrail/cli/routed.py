@@ -99,13 +99,14 @@ def frontier_page(
             "questions": found.n_questions,
             "aiq": plain(found.aiq),
             "oracle": reason_or(found.oracle),
+            "unplaced": found.unplaced,
             "refused": None,
         },
         names,
         [_point_row(source.arm, point) for point in found.points],
         [(columns, cells)],
         [_worth_their_price(found)],
-        [*_aiq(found.aiq), *_caveats(source), ONE_LOOK.format(level=level)],
+        [*_no_place(found), *_aiq(found.aiq), *_caveats(source), ONE_LOOK.format(level=level)],
         [frontier_figure(found)],
         frontier_key(level),
     )
@@ -285,6 +286,10 @@ def _worth_their_price(found: Frontier) -> str:
     names = [point.model for point in found.points if point.on_hull]
     of = "" if found.n_questions is None else f", by {count(found.n_questions)} questions to all"
     return f"Worth their price{of}: {', '.join(names)}."
+
+
+def _no_place(found: Frontier) -> list[str]:
+    return [f"Not placed: {model}: {reason}." for model, reason in found.unplaced.items()]
 
 
 def _aiq(found: AverageQuality | NotEstimable) -> list[str]:

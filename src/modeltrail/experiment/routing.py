@@ -14,7 +14,7 @@ Intervals are those of `modeltrail.stats.estimate`, clustered by unit, for one l
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from modeltrail.errors import ConfigurationError
@@ -114,12 +114,15 @@ class Frontier:
         oracle: What could be had by knowing every answer: the best one,
             and the cheapest of the best. No router can be better. Unknown where
             each call went to one model.
+        unplaced: Models that have no place among the others, and why: their
+            cost is unknown, or they have too few units.
     """
 
     n_questions: int | None
     points: tuple[FrontierPoint, ...]
     aiq: AverageQuality | NotEstimable
     oracle: Worth | NotEstimable
+    unplaced: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,14 +208,31 @@ def frontier_unpaired(answers: Iterable[Answer], *, alpha: float = 0.05) -> Fron
         alpha: One less the confidence level of each interval.
 
     Returns:
-        The frontier, without an oracle; or why there is none: fewer than two models, or
-        a model with fewer than two units.
+        The frontier, without an oracle; or why there is none: fewer than two models
+        that have two units of a known cost.
     """
     groups = by_model(answers)
     if len(groups) < 2:
         return NotEstimable(f"there is nothing to choose between: {len(groups)} in all")
+    unplaced = _unplaced(groups)
+    placed = {model: own for model, own in groups.items() if model not in unplaced}
+    if len(placed) < 2:
+        why = "; ".join(f"{model}: {reason}" for model, reason in unplaced.items())
+        return NotEstimable(f"{len(placed)} of {len(groups)} can be placed: {why}")
     unknown = NotEstimable("each call was answered once: which answer is the best is unknown")
-    return _frontier(groups, alpha, n_questions=None, oracle=unknown)
+    found = _frontier(placed, alpha, n_questions=None, oracle=unknown)
+    return found if isinstance(found, NotEstimable) else replace(found, unplaced=unplaced)
+
+
+def _unplaced(groups: Mapping[str, Sequence[Answer]]) -> dict[str, str]:
+    reasons = {}
+    for model, own in sorted(groups.items()):
+        quality, cost = ratio(quality_sums(own)), ratio(cost_sums(own))
+        if isinstance(quality, NotEstimable):
+            reasons[model] = quality.reason
+        elif isinstance(cost, NotEstimable):
+            reasons[model] = f"by calls of a known cost, {cost.reason}"
+    return reasons
 
 
 def by_model(answers: Iterable[Answer]) -> dict[str, list[Answer]]:
@@ -259,6 +279,7 @@ def _frontier(
         ),
         aiq=average_quality(list(places.values())),
         oracle=oracle,
+        unplaced={},
     )
 
 
