@@ -253,6 +253,60 @@ def test_wrong_propensities_are_invalid(cli: Any, keep: Any) -> None:
     assert "the weights average 2 instead of 1" in result.stdout
 
 
+def test_a_propensity_of_none_is_invalid(cli: Any, keep: Any) -> None:
+    """What was given to a call had a probability above 0."""
+    calls = two_arms(399, propensity_ppm=500_000)
+    keep([*calls, record(399, feature="f", variant="B", propensity_ppm=0)])
+    result = cli("route", "what-if", "--all", "A")
+    assert result.exit_code == 1
+    assert "a propensity is not above 0" in result.stdout
+
+
+def test_one_call_without_a_propensity_is_counted(cli: Any, keep: Any) -> None:
+    """That it is observed is not the fault of the other 399."""
+    keep([*two_arms(399, propensity_ppm=500_000), record(399, feature="f", variant="B")])
+    words = ("route", "what-if", "--all", "A")
+    result = cli(*words)
+    assert result.exit_code == 3
+    assert "1 of 400 calls tell no propensity" in result.stdout
+    assert json.loads(cli(*words, "--format", "json").stdout)["no_propensity"] == 1
+
+
+def test_policy_at_an_unknown_cost(cli: Any, keep: Any) -> None:
+    """Its quality is told; its cost is unknown in every format, and it is said why."""
+    calls = [
+        record(
+            i,
+            feature="f",
+            variant="AB"[i % 2],
+            propensity_ppm=500_000,
+            cost_nanousd=7 if i % 2 else None,
+        )
+        for i in range(400)
+    ]
+    keep(calls, [float(i % 4 == 0) for i in range(400)])
+    words = ("route", "what-if", "--all", "A", "--quality", "outcome:score")
+    for format in ("table", "md", "html", "csv", "jsonl", "json"):
+        result = cli(*words, "--format", format)
+        assert result.exit_code == 0
+        assert "nan" not in result.stdout.lower().replace("nano", "")
+    reason = "no overlap: the policy takes 'A' for 'f'"
+    assert f"cannot be told: by calls of a known cost, {reason}" in cli(*words).stdout
+    shown = json.loads(cli(*words, "--format", "json").stdout)
+    assert shown["refused"] is None and shown["cost_refused"].startswith(reason)
+    assert [row["cost_nanousd"] for row in shown["rows"]] == [7, None, None, None]
+    assert [row["quality"] for row in shown["rows"][:2]] == pytest.approx([0.25, 0.5])
+
+
+def test_policy_for_what_the_log_has_not_is_told(cli: Any, keep: Any) -> None:
+    """A feature that is misspelt would get what all others get, unnoticed."""
+    keep(two_arms(400, propensity_ppm=500_000))
+    words = ("route", "what-if", "--policy", "g=B", "--policy", "*=A")
+    result = cli(*words)
+    assert "The policy names 'g', of which the log has no call." in result.stdout
+    assert json.loads(cli(*words, "--format", "json").stdout)["not_in_log"] == ["g"]
+
+
 def test_units_that_took_no_part_are_in_no_propensity(cli: Any, url: str) -> None:
     """Half of all users take part in a fair draw: of theirs, everything to one weighs 2 or 0."""
     with modeltrail.open(url) as trail:

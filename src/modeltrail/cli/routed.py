@@ -28,7 +28,7 @@ from modeltrail.cli.worths import (
 )
 from modeltrail.experiment.answers import Gathered, LeftOut, Log, Source
 from modeltrail.experiment.cheapest import Recommendation
-from modeltrail.experiment.logged import Choices, WhatIf
+from modeltrail.experiment.logged import OTHERS, Choices, WhatIf
 from modeltrail.experiment.routing import Frontier, FrontierPoint, Mean, Worth
 from modeltrail.render.figures import UNKNOWN, count, decimals_for
 from modeltrail.render.layout import Column
@@ -48,6 +48,7 @@ _OBSERVED = (
     "It is right only if within a feature nothing that bears on the quality decided which calls "
     "got what."
 )
+_UNPRICED = "What it would have cost cannot be told: by calls of a known cost, {}."
 ONE_LOOK = "The {level} intervals are for one look."
 ESTIMATES = {
     "snips": "self-normalised",
@@ -131,6 +132,8 @@ def what_if_page(source: Source, found: WhatIf, log: Log, choices: Choices, alph
     told = {name: _both(*each) for name, each in estimates.items()}
     reason = found.quality.doubly_robust
     refusal = reason if isinstance(reason, NotEstimable) else None
+    cost = found.cost.doubly_robust
+    unpriced = cost if isinstance(cost, NotEstimable) else None
     scales = scales_of([each for each in told.values() if each])
     columns = [Column("ESTIMATE", "text"), *worth_columns(level)]
     cells = [[titles[name], *worth_cells(each, scales)] for name, each in told.items()]
@@ -140,9 +143,12 @@ def what_if_page(source: Source, found: WhatIf, log: Log, choices: Choices, alph
         "policy": choices,
         "basis": found.basis,
         "calls": found.n_calls,
+        "no_propensity": found.no_propensity,
+        "not_in_log": _not_in_log(choices, log),
         "weights": plain(found.weights),
         "is_invalid": found.is_invalid,
         "refused": refusal.reason if refusal else None,
+        "cost_refused": unpriced.reason if unpriced else None,
     }
     return Page(
         WHAT_IF_SCHEMA,
@@ -152,7 +158,16 @@ def what_if_page(source: Source, found: WhatIf, log: Log, choices: Choices, alph
         rows,
         [(columns, cells)],
         [_of_policy(found, refusal)],
-        [*_weights(found.weights), *_basis(found), ONE_LOOK.format(level=level)],
+        [
+            *([] if refusal or unpriced is None else [_UNPRICED.format(unpriced.reason)]),
+            *_weights(found.weights),
+            *_basis(found),
+            *(
+                f"The policy names {name!r}, of which the log has no call."
+                for name in _not_in_log(choices, log)
+            ),
+            ONE_LOOK.format(level=level),
+        ],
         worth_figures({titles[name]: each for name, each in told.items()}),
         worth_key(level),
     )
@@ -328,8 +343,14 @@ def _of_policy(found: WhatIf, refusal: NotEstimable | None) -> str:
     if refusal:
         return f"Cannot tell: {refusal.reason}."
     if found.basis == "observational":
-        return "Observed, not randomised: the calls tell no propensities of what they were given."
+        some = f"{count(found.no_propensity)} of {count(found.n_calls)} calls"
+        return f"Observed, not randomised: {some} tell no propensity of what they were given."
     return f"What the policy would have been worth on {count(found.n_calls)} calls:"
+
+
+def _not_in_log(choices: Choices, log: Log) -> list[str]:
+    known = {call.feature for call in log.quality} | {OTHERS}
+    return sorted(set(choices) - known)
 
 
 def _weights(found: Weights | NotEstimable) -> list[str]:

@@ -2,6 +2,7 @@
 What a call costs and is worth, in cells of a table and in rows for programs.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -167,6 +168,8 @@ def worth_cells(worth: Worth | NotEstimable | None, scales: tuple[int, int]) -> 
 
 
 def _mean_cells(mean: Mean, scale: float, decimals: int, before: str = "") -> list[str]:
+    if math.isnan(mean.estimate):
+        return [UNKNOWN, UNKNOWN]
     return [
         f"{before}{mean.estimate * scale:,.{decimals}f}",
         interval_cell(mean.interval, scale, decimals),
@@ -197,7 +200,7 @@ def figures_of(worth: Worth | None) -> Row:
 
 def _three(mean: Mean) -> list[float | None]:
     ends = mean.interval if isinstance(mean.interval, Interval) else (None, None)
-    return [mean.estimate, *ends]
+    return [None if math.isnan(mean.estimate) else mean.estimate, *ends]
 
 
 def plain(found: Any) -> Row:

@@ -72,6 +72,7 @@ class WhatIf:
         basis: `observational` where a propensity is missing: then the figures are
             right only if nothing but the feature decided who got which arm.
         n_calls: Calls of the log.
+        no_propensity: Calls that do not tell with which probability they were given their arm.
         weights: How far the policy is from the log.
         logged_quality: What the log's own calls were worth, by the same units.
         quality: Of a call under the policy: three estimates.
@@ -82,6 +83,7 @@ class WhatIf:
 
     basis: Basis
     n_calls: int
+    no_propensity: int
     weights: Weights | NotEstimable
     logged_quality: Mean | NotEstimable
     quality: Evaluation
@@ -127,12 +129,13 @@ def what_if(calls: Calls, policy: Policy, *, alpha: float = 0.05) -> WhatIf:
     return WhatIf(
         basis=basis,
         n_calls=len(calls.quality),
+        no_propensity=sum(call.propensity is None for call in calls.quality),
         weights=quality.weights,
         logged_quality=_mean(calls.quality, alpha),
         quality=quality,
         logged_cost=_mean(calls.cost, alpha),
         cost=cost,
-        is_invalid=basis == "randomised" and _is_invalid(quality),
+        is_invalid=basis == "randomised" and (_is_invalid(quality) or _is_impossible(calls)),
     )
 
 
@@ -202,6 +205,11 @@ def _is_invalid(found: Evaluation) -> bool:
         and isinstance(found.weights, Weights)
         and found.weights.effective >= LEAST_EFFECTIVE
     )
+
+
+def _is_impossible(calls: Calls) -> bool:
+    # What was given to a call had a probability above 0.
+    return not all(call.propensity and 0 < call.propensity <= 1 for call in calls.quality)
 
 
 def _mean(log: Sequence[LoggedCall], alpha: float) -> Mean | NotEstimable:
