@@ -253,6 +253,22 @@ def test_wrong_propensities_are_invalid(cli: Any, keep: Any) -> None:
     assert "the weights average 2 instead of 1" in result.stdout
 
 
+def test_page_says_what_was_asked(cli: Any, keep: Any) -> None:
+    """Who is sent a page has not seen the command."""
+    keep(two_arms(400, propensity_ppm=500_000, experiment="e"), [1.0] * 400)
+    words = ("route", "what-if", "--policy", "f=B", "--policy", "*=A", "--experiment", "e")
+    more = ("--quality", "outcome:score", "--since", "2026-01-02", "--format")
+    asked = (
+        "Asked: between: variant; quality: outcome:score; policy: f gets B, * gets A; "
+        "experiment: e; calls from 2026-01-02 00:00:00 UTC."
+    )
+    assert asked in cli(*words, *more, "html").stdout
+    assert asked.replace("*", "\\*") in cli(*words, *more, "md").stdout
+    frontier = ("route", "frontier", "--between", "variant", "--feature", "f", "--format")
+    assert "Asked: between: variant; quality: ok; feature: f." in cli(*frontier, "html").stdout
+    assert json.loads(cli(*frontier, "json").stdout)["feature"] == "f"
+
+
 def test_a_propensity_of_none_is_invalid(cli: Any, keep: Any) -> None:
     """What was given to a call had a probability above 0."""
     calls = two_arms(399, propensity_ppm=500_000)

@@ -255,6 +255,7 @@ def about_of(source: Source, left_out: LeftOut, alpha: float) -> Row:
         "quality_is": source.quality,
         "pair_by": source.question,
         "experiment": source.filters.experiment,
+        "feature": source.filters.feature,
         "since_us": source.filters.since_us,
         "until_us": source.filters.until_us,
         "alpha": alpha,

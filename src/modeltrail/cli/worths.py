@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from modeltrail.cli.asked import asked
 from modeltrail.cli.exits import tell
 from modeltrail.cli.output import write_csv, write_json, write_jsonl, write_table
 from modeltrail.experiment.routing import Mean, Worth
@@ -97,7 +98,7 @@ def _write_text(page: Page) -> None:
 
 def _write_markdown(page: Page) -> None:
     print(f"## {cell(page.title)}")
-    for line in page.above:
+    for line in [*page.above, asked(page.content)]:
         print(f"\n{cell(line)}")
     for columns, cells in page.tables:
         print()
@@ -115,7 +116,7 @@ def _report(page: Page) -> html.Report:
     ]
     notes = [*page.below, *left_out_lines(page)]
     last = [html.Section("How to read it", notes)] if notes else []
-    return html.Report(page.title, page.above, [], [*sections, *last])
+    return html.Report(page.title, page.above, [asked(page.content)], [*sections, *last])
 
 
 def level_of(alpha: float) -> str:
