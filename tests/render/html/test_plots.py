@@ -128,6 +128,58 @@ def test_one_look() -> None:
     figure = read(band.draw(band.Band("t", "difference", moments(4), write, 0.0), "k"))
     ((x, _),) = points(figure, "polyline", "course")
     assert 0 < x < 420
+    # A band without a width is not to be seen: the interval is drawn as a line.
+    y = upwards(figure)
+    (upright,) = (each for each in lines(figure, "outer") if each[0] == each[2])
+    only = moments(4)[0]
+    assert upright[0] == pytest.approx(x)
+    assert sorted((y(upright[1]), y(upright[3]))) == pytest.approx([only.low, only.high], abs=0.05)
+
+
+def widths(figure: Element, kind: str, letter: float) -> list[tuple[float, float]]:
+    """Return from where to where texts of a class reach, at so much a letter."""
+    found = []
+    for each in of_kind(figure, "text", kind):
+        width = letter * len(str(each.text))
+        part = {"start": 0.0, "middle": 0.5, "end": 1.0}[str(each.get("text-anchor"))]
+        start = place(each, "x") - part * width
+        found.append((start, start + width))
+    return found
+
+
+def test_names_of_an_axis_stay_within_the_figure() -> None:
+    """Seconds, to the right of a course of two."""
+    known = [band.Moment(START_US + n * 1_000_000, 1.0, 0.5, 1.5) for n in range(2)]
+    figure = fromstring(band.draw(band.Band("t", "difference", known, write, 0.0), "k"))
+    assert 400 < max(end for _, end in widths(figure, "tick", 6.0)) <= 420
+
+
+def test_what_sides_mean_is_not_over_the_axis_name() -> None:
+    """Long names leave little room for the axis: its name goes one line down."""
+    for label, apart in (("A", False), ("customer-support-triage-v2", True)):
+        bars = [Bar(label, 2.0, Span(-1.0, 5.0))]
+        axis = "difference, percentage points"
+        plot = Intervals("t", axis, bars, write, (0.0, "none"), ("better", "worse"))
+        figure = read(intervals.draw(plot, "k"))
+        (name,) = of_kind(figure, "text", "name")
+        sides = [each for each in of_kind(figure, "text", "side") if each.text != "none"]
+        assert {place(name, "y") - place(each, "y") > 12 for each in sides} == {apart}
+
+
+def test_long_names_are_told_apart() -> None:
+    """By their ends, where versions are; a letter of East Asia has the room of two."""
+    names = [f"customer-support-triage-prompt-{end}" for end in ("short", "long")]
+    figure = read(
+        intervals.draw(Intervals("t", "loss", [Bar(each, 2.0, None) for each in names], write), "k")
+    )
+    short, long = (str(each.text) for each in of_kind(figure, "text", "label"))
+    assert (short[:8], short[-5:], long[-4:]) == ("customer", "short", "long")
+    assert len(short) == len(long) == 22
+    wide = read(intervals.draw(Intervals("t", "l", [Bar("模" * 30, 2.0, None)], write), "k"))
+    (name,) = of_kind(wide, "text", "label")
+    assert len(str(name.text)) == 11
+    (axis,) = lines(wide, "axis")
+    assert 12.5 * len(str(name.text)) < axis[0]
 
 
 DOTS = [
@@ -180,6 +232,42 @@ def test_names_do_not_cover_each_other() -> None:
     for one, other in combinations(named[:3], 2):
         beside = {one.get("text-anchor"), other.get("text-anchor")} == {"start", "end"}
         assert beside or abs(place(one, "y") - place(other, "y")) >= 14
+
+
+def test_many_models_have_numbers() -> None:
+    """Names that would cover each other stand below the figure, by number."""
+    names = [f"provider/model-family-2026-{n:02d}-preview" for n in range(14)]
+    dots = [
+        scatter.Dot(name, 1 + n / 9, None, 0.5 + n / 99, None, "firm")
+        for n, name in enumerate(names)
+    ]
+    plot = scatter.Scatter("t", "cost", "quality", dots, [], write, write)
+    figure = read(scatter.draw(plot, "k"))
+    numbers = [str(each.text) for each in of_kind(figure, "text", "halo")]
+    assert numbers == [str(n) for n in range(1, 15)]
+    below = [each for each in of_kind(figure, "text", "label") if "halo" not in str(each.attrib)]
+    assert [str(each.text) for each in below] == [f"{n}  {each}" for n, each in enumerate(names, 1)]
+    height = float(str(figure.get("viewBox")).split()[3])
+    (name,) = (each for each in of_kind(figure, "text", "name") if each.text == "cost")
+    assert place(name, "y") < place(below[0], "y") < place(below[-1], "y") < height
+
+
+def test_course_of_a_late_gain() -> None:
+    """Names at the end of the shares stand to the left of their marks."""
+    places = [(0.0, 0.5), (0.9, 0.6), (1.0, 0.9)]
+    marks = [("CPT 80%", (0.97, 0.8))]
+    figure = read(
+        course.draw(
+            course.Course("t", "c", "q", places, marks, ("best possible", (0.95, 0.95)), write), "k"
+        )
+    )
+    reach = widths(figure, "label", 7.4)
+    assert len(reach) == 2
+    assert max(end for _, end in reach) <= 420
+    long = course.Course("t", f"calls that {'m' * 90} answers", "q", places, [], marks[0], write)
+    (axis, *_) = widths(read(course.draw(long, "k")), "name", 6.9)
+    assert axis[0] >= 0
+    assert axis[1] <= 420
 
 
 def test_course() -> None:

@@ -25,6 +25,7 @@ from modeltrail.render.html.scales import Linear, around, moments, ticks
 _TOP = 34
 _BOTTOM = 248
 _HEIGHT = 292
+_CAP = 5
 # Intervals wider than so many times the last one run out of the figure.
 _WIDEST = 4
 
@@ -123,10 +124,18 @@ def _clip(key: str, left: float) -> Markup:
 
 
 def _ends(places: Sequence[tuple[float, Moment]], y: Linear) -> list[Markup]:
+    if len(places) == 1:
+        # A band of one moment has no width.
+        return _whisker(places[0][0], y(places[0][1].low), y(places[0][1].high))
     return [
         path("edge", [(at, y(each.low)) for at, each in places]),
         path("edge", [(at, y(each.high)) for at, each in places]),
     ]
+
+
+def _whisker(x: float, low: float, high: float) -> list[Markup]:
+    ends = [line("outer", x - _CAP, y, x + _CAP, y) for y in (low, high)]
+    return [line("outer", x, low, x, high), *ends]
 
 
 def _told(plot: Band) -> str:

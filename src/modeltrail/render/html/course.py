@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from modeltrail.render.html.frame import (
+    LABEL_LETTER,
     RIGHT,
     WIDTH,
     Write,
     area,
     dot,
     label,
+    letters,
     line,
     path,
     room_for,
@@ -75,7 +77,7 @@ def draw(plot: Course, key: str) -> Markup:
     best_x, best_y = at(plot.best[1])
     parts += [
         path("other", _diamond(best_x, best_y)),
-        label("label halo", best_x + 10, best_y + 4, plot.best[0]),
+        _beside(best_x, best_y + 4, plot.best[0], 10),
     ]
     return svg(key, _HEIGHT, plot.title, _told(plot), *parts)
 
@@ -84,8 +86,15 @@ def _mark(name: str, at: Place) -> list[Markup]:
     return [
         line("reference", at[0], at[1], at[0], _BOTTOM),
         dot("firm", *at, 4.5),
-        label("label halo", at[0] + 8, at[1] + 16, name),
+        _beside(at[0], at[1] + 16, name, 8),
     ]
+
+
+def _beside(x: float, y: float, text: str, gap: float) -> Markup:
+    # To the right of a mark, or to its left where the figure ends.
+    if x + gap + LABEL_LETTER * letters(text) <= WIDTH:
+        return label("label halo", x + gap, y, text)
+    return label("label halo", x - gap, y, text, "end")
 
 
 def _diamond(x: float, y: float) -> list[Place]:

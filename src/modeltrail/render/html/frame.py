@@ -7,6 +7,7 @@ only says what each line is.
 """
 
 from collections.abc import Callable, Sequence
+from unicodedata import east_asian_width
 
 from modeltrail.render.html.markup import Markup, element, words
 from modeltrail.render.html.scales import Linear, Tick, ticks
@@ -15,6 +16,7 @@ WIDTH = 420
 RIGHT = 18
 # Of a letter, in the size of an axis and of a label: some room more than most need.
 TICK_LETTER = 6.6
+NAME_LETTER = 6.9
 LABEL_LETTER = 7.4
 
 # Writes a number with so many decimals.
@@ -79,20 +81,25 @@ def label(kind: str, x: float, y: float, text: str, anchor: str = "start") -> Ma
     return element("text", place, words(text))
 
 
-def x_axis(scale: Linear, named: Sequence[Tick], top: float, y: float, title: str) -> list[Markup]:
+def x_axis(
+    scale: Linear, named: Sequence[Tick], top: float, y: float, title: str, drop: float = 34
+) -> list[Markup]:
     """
     Draw the axis below a plot, and its thin lines upwards.
 
     Args:
         top: Where the plot begins.
         y: Where it ends.
+        drop: How far below that the name stands.
     """
-    middle = (scale.start + scale.end) / 2
     parts = [line("axis", scale.start, y, scale.end, y)]
     for tick in named:
         x = scale(tick.value)
-        parts += [line("grid", x, top, x, y), label("tick", x, y + 15, tick.label, "middle")]
-    return [*parts, label("name", middle, y + 34, title, "middle")]
+        place = _inside(x, TICK_LETTER * letters(tick.label))
+        parts += [line("grid", x, top, x, y), label("tick", place, y + 15, tick.label, "middle")]
+    said = short(title, int(WIDTH / NAME_LETTER))
+    middle = _inside((scale.start + scale.end) / 2, NAME_LETTER * letters(said))
+    return [*parts, label("name", middle, y + drop, said, "middle")]
 
 
 def y_axis(
@@ -132,11 +139,36 @@ def fitting(scale: Linear, write: Write) -> list[Tick]:
     return named
 
 
+def letters(text: str) -> int:
+    """
+    Return how many letters have room where a text has: those of East Asia are twice as wide.
+    """
+    return sum(2 if east_asian_width(each) in "WF" else 1 for each in text)
+
+
 def short(text: str, most: int) -> str:
     """
-    Cut what is too long for a figure; the tables have all of it.
+    Cut what is too long for a figure, in its middle; the tables have all of it.
+
+    Names that differ often do so at their ends: versions, dates, what a prompt is called.
     """
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+    if letters(text) <= most:
+        return text
+    end = _fitting(text[::-1], (most - 1) // 2)[::-1]
+    return f"{_fitting(text, most - 1 - letters(end))}…{end}"
+
+
+def _fitting(text: str, most: int) -> str:
+    while letters(text) > most:
+        text = text[:-1]
+    return text
+
+
+def _inside(middle: float, width: float) -> float:
+    """
+    Return the middle of a text that it has to have to stay within the figure.
+    """
+    return max(min(middle, WIDTH - width / 2), min(width, WIDTH) / 2)
 
 
 def _points(places: Sequence[tuple[float, float]]) -> str:

@@ -8,12 +8,15 @@ from typing import NamedTuple
 
 from modeltrail.render.html.frame import (
     LABEL_LETTER,
+    NAME_LETTER,
     RIGHT,
+    TICK_LETTER,
     WIDTH,
     Write,
     dot,
     fitting,
     label,
+    letters,
     line,
     short,
     svg,
@@ -26,6 +29,8 @@ _ROW = 26
 _TOP = 22
 _BOTTOM = 44
 _CAP = 5
+# How much lower the next line of text stands.
+_LINE = 16
 _LONGEST = 22
 
 
@@ -87,7 +92,8 @@ def draw(plot: Intervals, key: str) -> Markup:
     scale = Linear(*around(_values(plot)), _left(plot.bars), WIDTH - RIGHT)
     bottom = _TOP + _ROW * len(plot.bars)
     named = fitting(scale, plot.write)
-    parts = x_axis(scale, named, _TOP, bottom, plot.axis)
+    below = _LINE if _crowded(plot, scale) else 0
+    parts = x_axis(scale, named, _TOP, bottom, plot.axis, 34 + below)
     if plot.reference:
         parts += _reference(plot.reference, scale, bottom)
     if plot.sides:
@@ -95,7 +101,7 @@ def draw(plot: Intervals, key: str) -> Markup:
         parts.append(label("side", scale.end, bottom + 34, f"{plot.sides[1]} →", "end"))
     for place, bar in enumerate(plot.bars):
         parts += _bar(bar, scale, _TOP + _ROW * (place + 0.5))
-    return svg(key, bottom + _BOTTOM, plot.title, _told(plot), *parts)
+    return svg(key, bottom + _BOTTOM + below, plot.title, _told(plot), *parts)
 
 
 def _values(plot: Intervals) -> list[float]:
@@ -104,8 +110,18 @@ def _values(plot: Intervals) -> list[float]:
     return [*ends, *known, *(bar.estimate for bar in plot.bars)]
 
 
+def _crowded(plot: Intervals, scale: Linear) -> bool:
+    """
+    Tell whether the name of the axis would stand on what its sides mean.
+    """
+    if plot.sides is None:
+        return False
+    widest = TICK_LETTER * max(len(side) + 3 for side in plot.sides)
+    return widest + NAME_LETTER * len(plot.axis) / 2 > (scale.end - scale.start) / 2
+
+
 def _left(bars: Sequence[Bar]) -> float:
-    longest = max(len(short(bar.label, _LONGEST)) for bar in bars)
+    longest = max(letters(short(bar.label, _LONGEST)) for bar in bars)
     return 12 + LABEL_LETTER * longest
 
 

@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from modeltrail.render.html.frame import (
-    LABEL_LETTER,
     RIGHT,
     WIDTH,
     Write,
     dot,
     fitting,
-    label,
     line,
     path,
     room_for,
@@ -22,6 +20,7 @@ from modeltrail.render.html.frame import (
     y_axis,
 )
 from modeltrail.render.html.intervals import Span
+from modeltrail.render.html.labels import LINE, Field, Named, beside, listed, numbered
 from modeltrail.render.html.markup import Markup
 from modeltrail.render.html.scales import Linear, around, ticks
 
@@ -30,15 +29,6 @@ _BOTTOM = 288
 _HEIGHT = 332
 _CAP = 4
 _LONGEST = 26
-# Where a label may stand beside its dot: across, up, and which end of it is there.
-_PLACES = (
-    (9, -8, "start"),
-    (-9, -8, "end"),
-    (9, 17, "start"),
-    (-9, 17, "end"),
-    (9, -22, "start"),
-    (-9, 31, "end"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +88,17 @@ def draw(plot: Scatter, key: str) -> Markup:
     for each in plot.dots:
         parts += _whiskers(each, x, y)
     parts += [_mark(each, x(each.x), y(each.y)) for each in plot.dots]
-    parts += _labels([(each.label, x(each.x), y(each.y)) for each in plot.dots], left, right)
-    return svg(key, _HEIGHT, plot.title, _told(plot), *parts)
+    places = [Named(short(each.label, _LONGEST), x(each.x), y(each.y)) for each in plot.dots]
+    field = Field(left, right, _TOP, _BOTTOM)
+    names = beside(places, field)
+    if names is None:
+        # Too many, or too close: numbers, and what these are below the figure.
+        parts += numbered(places, field)
+        below = listed([each.label for each in plot.dots], _HEIGHT)
+        return svg(
+            key, _HEIGHT + LINE * (len(below) + 0.5), plot.title, _told(plot), *parts, *below
+        )
+    return svg(key, _HEIGHT, plot.title, _told(plot), *parts, *names)
 
 
 def _ends(values: Sequence[tuple[float, Span | None]]) -> list[float]:
@@ -124,43 +123,6 @@ def _mark(each: Dot, x: float, y: float) -> Markup:
     if each.kind == "other":
         return path("other", [(x, y - 6), (x + 6, y), (x, y + 6), (x - 6, y), (x, y - 6)])
     return dot(each.kind, x, y, 5)
-
-
-def _labels(named: Sequence[tuple[str, float, float]], left: float, right: float) -> list[Markup]:
-    """
-    Write each name where it is not over another one, if there is such a place.
-    """
-    taken: list[tuple[float, float, float]] = []
-    parts = []
-    for name, x, y in named:
-        text = short(name, _LONGEST)
-        width = LABEL_LETTER * len(text)
-        boxes = [
-            (x + across if anchor == "start" else x + across - width, y + up, anchor)
-            for across, up, anchor in _PLACES
-        ]
-        free = [box for box in boxes if _fits(box, width, left, right, taken)]
-        start, height, anchor = (free or boxes)[0]
-        taken.append((start, height, width))
-        at = start if anchor == "start" else start + width
-        parts.append(label("label halo", at, height, text, anchor))
-    return parts
-
-
-def _fits(
-    box: tuple[float, float, str],
-    width: float,
-    left: float,
-    right: float,
-    taken: Sequence[tuple[float, float, float]],
-) -> bool:
-    start, height, _ = box
-    if start < left or start + width > right or not _TOP < height < _BOTTOM:
-        return False
-    return not any(
-        start < other + wide and other < start + width and abs(height - at) < 14
-        for other, at, wide in taken
-    )
 
 
 def _told(plot: Scatter) -> str:
