@@ -122,6 +122,28 @@ def test_as_it_is_read(cli: Any) -> None:
     assert "| always mixtral | 0.0% | 0.6373 |" in told
 
 
+@pytest.mark.parametrize("columns", [80, 140])
+def test_long_names_leave_room_for_the_figures(
+    cli: Any, keep: Keep, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    """Names are cut, figures are not; a heading has no long name."""
+    weak, strong = "mistralai/Mixtral-8x7B-Instruct-v0.1", "openai/gpt-4-1106-preview-2023"
+    keep(
+        [
+            (f"q{i}", model, float(i % 4 > (model == weak) * 2), i)
+            for i in range(200)
+            for model in (weak, strong)
+        ]
+    )
+    monkeypatch.setenv("COLUMNS", str(columns))
+    told = cli(*ASKED, "--score", "tag.score").stdout.splitlines()
+    table = [line for line in told if "%  " in line or "SHARE" in line]
+    assert len(table) == 8
+    assert max(map(len, table)) <= columns
+    assert any("100.0%   0.7500" in line for line in table)
+    assert "SHARE TO THE STRONG ONE" in table[0]
+
+
 @pytest.mark.usefixtures("gsm8k")
 def test_curve_as_a_page(cli: Any) -> None:
     """From the weak model's quality to the strong one's; CPT as in the table; the same twice."""

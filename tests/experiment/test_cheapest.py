@@ -208,6 +208,25 @@ def test_of_which_model_the_best_single_one_is() -> None:
     assert named.singles == ("a", "a")
 
 
+def test_how_many_choices_are_those_of_the_halves() -> None:
+    """
+    A segment of 44 units is chosen for by all of them; either half has too few.
+    """
+    random = Random(4)
+    answers = [
+        Answer(f"{segment}{i}", f"{segment}{i}", segment, model, cost, float(random.random() < 0.9))
+        for segment, n in (("few", 44), ("many", 400))
+        for i in range(n)
+        for model, cost in (("small", 1), ("large", 9))
+    ]
+    found = told(cheapest_not_worse(answers, margin=0.3, baseline="large"))
+    assert [choice.model for choice in found.choices] == ["small", "small"]
+    assert found.alike == 1
+    # What is valued is the one choice, of 400 in 444.
+    expected = (400 * 1 + 44 * 9) / 444
+    assert worth(found.policy).cost_nanousd.estimate == pytest.approx(expected)
+
+
 def one_each(counts: dict[str, int], cost: dict[str, int | None]) -> list[Answer]:
     """Return answers of which nine in ten are right, each to a question of its own."""
     return [

@@ -17,6 +17,8 @@ SCHEMA = "modeltrail.route-curve/1"
 # Shares of the gap between both models of which CPT is told.
 RECOVERED = (0.2, 0.5, 0.8)
 _LOTS = 0.5
+# A longer name is in no heading.
+_SHORT = 20
 _INDEPENDENT = "Questions are taken as independent, and the score as not learnt from their answers."
 _KEY = (
     "Line: the mean quality when the calls with the highest scores go to the strong model. Dashed: "
@@ -90,7 +92,7 @@ def _apgr(found: Curve) -> str:
 
 
 def _share_columns(strong: str) -> list[Column]:
-    return [Column("GAP RECOVERED"), Column(f"SHARE TO {clean(strong)}"), Column("BY LOT")]
+    return [Column("GAP RECOVERED"), Column(_share_title(strong)), Column("BY LOT")]
 
 
 def _share_cells(found: Curve) -> list[list[str]]:
@@ -101,7 +103,12 @@ def _share_cells(found: Curve) -> list[list[str]]:
 
 
 def _router_columns(strong: str) -> list[Column]:
-    return [Column("ROUTER", "text"), Column(f"SHARE TO {clean(strong)}"), Column("QUALITY")]
+    return [Column("ROUTER", "label"), Column(_share_title(strong)), Column("QUALITY")]
+
+
+def _share_title(strong: str) -> str:
+    # A heading is never cut, and the sentence above has the name.
+    return f"SHARE TO {clean(strong) if len(strong) <= _SHORT else 'THE STRONG ONE'}"
 
 
 def _router_cells(found: Curve, strong: str, weak: str) -> list[list[str]]:

@@ -204,6 +204,7 @@ def cheapest_page(
             **about,
             "baseline": found.baseline,
             "single_is": found.singles,
+            "alike": found.alike,
             **{name: reason_or(each) for name, each in worths.items()},
             "cost_nanousd_difference": plain(found.cost_nanousd),
             "quality_difference": plain(found.quality),
@@ -229,6 +230,7 @@ def cheapest_page(
             *_gain(found),
             *_singles(source, found),
             *_caveats(source),
+            *_halves(source, found),
             "Its worth is measured on units that had no say in the choices. "
             + ONE_LOOK.format(level=level),
         ],
@@ -410,6 +412,14 @@ def _singles(source: Source, found: Recommendation) -> list[str]:
     names = " and ".join(found.singles)
     chosen = f"The best single {source.arm}, too, is chosen by the other half of the units"
     return [f"{chosen}: for the two halves {names}."]
+
+
+def _halves(source: Source, found: Recommendation) -> list[str]:
+    n = len(found.choices)
+    if found.alike == n:
+        return []
+    valued = "What is valued is what either half of the units chose for the other"
+    return [f"{valued}: for {found.alike} of {n} by {source.segment} the same as above."]
 
 
 def _gain(found: Recommendation) -> list[str]:

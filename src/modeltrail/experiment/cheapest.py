@@ -78,6 +78,7 @@ class Recommendation:
         baseline: The model that stays where nothing cheaper is shown to be not worse:
             the one named, else the one with the highest mean quality.
         choices: By segment.
+        alike: For how many segments either half of the units chooses what all of them choose.
         policy: What choosing like this is worth, on units that did not choose.
         single: What the baseline is worth; if none was named, the best single
             model, chosen and measured likewise.
@@ -91,6 +92,7 @@ class Recommendation:
     alpha: float
     baseline: str
     choices: tuple[Choice, ...]
+    alike: int
     policy: Worth | NotEstimable
     single: Worth | NotEstimable
     singles: tuple[str, ...]
@@ -137,11 +139,13 @@ def cheapest_not_worse(
         return found
     policy, alone, lots = found
     cost, quality = differences(single, routed, alpha=alpha)
+    choices = choose(everything, margin, alpha, baseline)
     return Recommendation(
         margin=margin,
         alpha=alpha,
         baseline=baseline or best_single(everything),
-        choices=choose(everything, margin, alpha, baseline),
+        choices=choices,
+        alike=agreeing(choices, routes, best),
         policy=policy,
         single=alone,
         singles=tuple(best),
@@ -185,6 +189,19 @@ def fitted(
         routes.append({each.segment: each.model for each in chosen})
         best.append(baseline or best_single(others))
     return routes, best
+
+
+def agreeing(choices: Iterable[Choice], routes: Routes, best: Sequence[str]) -> int:
+    """
+    Count the segments for which every fold has the choice of all.
+    """
+    return sum(
+        all(
+            route.get(choice.segment, other) == choice.model
+            for route, other in zip(routes, best, strict=True)
+        )
+        for choice in choices
+    )
 
 
 def choose(

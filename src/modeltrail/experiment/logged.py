@@ -14,6 +14,7 @@ from modeltrail.errors import ConfigurationError
 from modeltrail.experiment.cheapest import (
     FOLDS,
     Recommendation,
+    agreeing,
     best_single,
     check,
     choose,
@@ -172,11 +173,13 @@ def cheapest_by_log(
     routed = _of_halves({half: routes[half] for half in range(FOLDS)}, best)
     single = _of_halves({}, best)
     cost, quality = _gaps(halves, single, routed, alpha)
+    choices = choose(answers, margin, alpha, baseline)
     return Recommendation(
         margin=margin,
         alpha=alpha,
         baseline=baseline or best_single(answers),
-        choices=choose(answers, margin, alpha, baseline),
+        choices=choices,
+        alike=agreeing(choices, routes, best),
         policy=_worth(halves, routed, alpha),
         single=_worth(halves, single, alpha),
         singles=tuple(best),
