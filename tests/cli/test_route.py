@@ -524,6 +524,15 @@ def test_failures_at_an_unknown_cost_are_no_reason_to_look_good(cli: Any, keep: 
     assert "never failed" in result.stdout
 
 
+def test_no_question_at_a_known_cost(cli: Any, keep: Any) -> None:
+    """There are answers, but none that can be compared by its cost."""
+    keep([record(i, trace_id=f"q{i // 2}", request_model="ab"[i % 2]) for i in range(80)])
+    for words in (("frontier",), ("cheapest", "--margin", "0.1")):
+        result = cli("route", *words, "--pair-by", "trace")
+        assert result.exit_code == 3
+        assert "none of 40 questions was answered by all at a known cost" in result.stdout
+
+
 def test_questions_asked_twice_are_refused(cli: Any, keep: Any) -> None:
     """Which of two good answers counts is not for us to say."""
     more = {"feature": "f", "cost_nanousd": 1, "trace_id": "t"}

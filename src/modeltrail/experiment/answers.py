@@ -144,7 +144,7 @@ def gather(store: Store, source: Source) -> Gathered:
         return Gathered(answers, _with(judging.left_out(), no_cost=unknown), +judging.shared)
     found = _paired(judging, priced=source.priced)
     failed = sum(each.quality == 0 for each in found.unpriced) if source.quality == OK else 0
-    return found.gathered._replace(refusal=_refusal(failed))
+    return found.gathered._replace(refusal=_refusal(failed) or _no_question(found.gathered))
 
 
 def read_log(store: Store, source: Source) -> Log:
@@ -337,6 +337,15 @@ def _refusal(failed: int) -> NotEstimable | None:
     return NotEstimable(
         f"{failed} questions were not answered, at an unknown cost: without them every model would "
         "look as if it never failed; judge by an outcome, or price the calls that failed"
+    )
+
+
+def _no_question(found: Gathered) -> NotEstimable | None:
+    if found.answers or not found.left_out.incomplete:
+        return None
+    return NotEstimable(
+        f"none of {found.left_out.incomplete:,} questions was answered by all at a known cost and "
+        "quality"
     )
 
 
