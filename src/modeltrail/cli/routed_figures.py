@@ -49,7 +49,7 @@ def frontier_key(level: str) -> list[str]:
         "Filled dot: none is at least as good and no dearer. Open dot: one is.",
         "Line: what sending each call to one of two by lot reaches; what is on it is worth it.",
         f"Thin lines with ends: {level} intervals of cost and of quality, for one look.",
-        "In the table `mixed` is worth less than sending each of two others a part of the calls.",
+        'Worth "mixed" in the table: less than sending each of two others a part of the calls.',
     ]
 
 
