@@ -12,7 +12,8 @@ from modeltrail.record import CallRecord
 from modeltrail.storage import Store
 from modeltrail.storage.measures import Measure
 from modeltrail.storage.rows import Batch, call_row
-from modeltrail.storage.trials import InPhase, OutcomeSums, TrialUnit
+from modeltrail.storage.trial_outcomes import OutcomeSums
+from modeltrail.storage.trials import InPhase, TrialUnit
 
 START = 1_790_000_000_000_000
 ALL = [Measure(name) for name in ("cost", "cost_per_ok", "latency", "tokens", "errors")]

@@ -30,7 +30,8 @@ from modeltrail.stats.estimate import UnitSums
 from modeltrail.storage import Store
 from modeltrail.storage.measures import Measure
 from modeltrail.storage.observed import UnitValues
-from modeltrail.storage.trials import OutcomeSums, Trial, TrialUnit
+from modeltrail.storage.trial_outcomes import OutcomeSums
+from modeltrail.storage.trials import Trial, TrialUnit
 
 DEFAULT_ALPHA = 0.05
 NO_FEATURE = "none"

@@ -11,7 +11,8 @@ from modeltrail.experiment.phases import OfUnit, Phases, first_phases, in_first_
 from modeltrail.storage import Store
 from modeltrail.storage.measures import Measure
 from modeltrail.storage.observed import UnitValues
-from modeltrail.storage.trials import InPhase, OutcomeSums, Trial
+from modeltrail.storage.trial_outcomes import OutcomeSums
+from modeltrail.storage.trials import InPhase, Trial
 
 Weights = Mapping[InPhase, Mapping[str, float] | None]
 _Row = TypeVar("_Row", bound=OfUnit)

@@ -13,7 +13,8 @@ from modeltrail.stats.quantiles import UnitCalls, calls_of
 from modeltrail.storage import Store
 from modeltrail.storage.measures import Measure
 from modeltrail.storage.observed import UnitValues
-from modeltrail.storage.trials import OutcomeSums, TrialUnit
+from modeltrail.storage.trial_outcomes import OutcomeSums
+from modeltrail.storage.trials import TrialUnit
 
 MICROS = 1_000_000
 

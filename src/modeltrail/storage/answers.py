@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Float, Select, cast, func, select
 
 from modeltrail.storage.dimensions import Keys
-from modeltrail.storage.outcomes import OUTCOMES, counting
+from modeltrail.storage.outcomes import counting
 from modeltrail.storage.queries import CALLS, Filters, Queries, conditions, whole
 
 # What calls to one question have in common, beside the dimensions.
@@ -120,12 +120,6 @@ class AnswerQueries(Queries):
             of_session=self._last(name, "session_ref"),
             of_unit=self._means(name),
         )
-
-    def all_outcome_names(self) -> list[str]:
-        """
-        Return the names of all outcomes.
-        """
-        return sorted(row["name"] for row in self._rows(select(OUTCOMES.c.name).distinct()))
 
     def _last(self, name: str, link: str) -> dict[str, float]:
         told = counting(link)

@@ -281,14 +281,16 @@ class Queries:
         amended = self._rows(select(AMENDMENTS.c.call_id).limit(1))
         return CALLS if amended else STORED
 
-    def _in_bulk(self, text: ColumnElement[Any]) -> ColumnElement[Any]:
+    def _many(self, text: ColumnElement[Any], values: Sequence[str]) -> ColumnElement[bool]:
         """
-        Return a column of texts for asking SQLite for many rows: without its index.
+        Return that a column of texts has one of some values, as many rows may.
 
         SQLite takes what an index finds for a few rows, however many they are. It would look up
-        each by itself and, to join two such finds, compare every row with every other.
+        each by itself and, to join two such finds, compare every row with every other: this is
+        not looked up.
         """
-        return func.coalesce(text, "") if self._engine.dialect.name == "sqlite" else text
+        is_planned = self._engine.dialect.name != "sqlite"
+        return (text if is_planned else func.coalesce(text, "")).in_(values)
 
     def _streamed(self, query: Select[Any]) -> Iterator[Sequence[Any]]:
         """

@@ -5,7 +5,7 @@ No call leaves the database: one pass over an experiment's calls gives all metri
 Calls are those that were assigned, whatever served them; those in shadow do not count.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -19,18 +19,14 @@ from sqlalchemy import (
     case,
     cast,
     func,
-    not_,
     null,
     or_,
     select,
-    true,
 )
 
 from modeltrail.storage.measures import Measure, in_pairs, sums_of
-from modeltrail.storage.outcomes import LINKS, OUTCOMES, counting
 from modeltrail.storage.queries import CALLS, STORED, Queries, one_if
 
-_MICROS = 1_000_000
 # An experiment with more than this share of all calls is read by reading all of them.
 SCAN_SHARE = 0.2
 # Stands for a propensity that is not known.
@@ -89,31 +85,6 @@ class Trial(NamedTuple):
     of_features: Sequence[TrialUnit] = ()
 
 
-class OutcomeSums(NamedTuple):
-    """
-    An outcome of one unit in one variant.
-
-    Attributes:
-        name: Of the outcome.
-        feature: Of the call that it belongs to; None for outcomes of traces,
-            sessions and units, which belong to no feature.
-        total_micros: The sum of its values, in millionths.
-        values: How many there are.
-        others: How many are neither 0 nor 1.
-        early: How many more there are that were known before the unit's first call, and are
-            in no other figure.
-    """
-
-    name: str
-    variant: str
-    unit: str
-    feature: str | None
-    total_micros: int
-    values: int
-    others: int
-    early: int = 0
-
-
 class _Size(NamedTuple):
     calls: int
     unassigned: int
@@ -156,37 +127,6 @@ class Trials(Queries):
         whole = [_whole(list(own)) for _, own in groupby(units, itemgetter(0, 1))]
         return Trial(whole, size.unassigned, size.unit_type, units)
 
-    def trial_outcomes(
-        self,
-        experiment: str,
-        names: Sequence[str] | None = None,
-        *,
-        by_feature: bool = False,
-        phase: InPhase | None = None,
-    ) -> list[OutcomeSums]:
-        """
-        Return the outcomes of an experiment, whether they are of calls, traces, sessions or units.
-
-        A trace or a session whose calls are of several variants or units gives its
-        outcome to each of them. Of what is told again of the same call, trace or
-        session the last counts; of a unit all that became known since its first call:
-        what it did before no variant can have changed.
-
-        Args:
-            experiment: Its key.
-            names: Which outcomes; by default all.
-            by_feature: Whether outcomes of calls are summed up feature by feature.
-            phase: Only outcomes of the calls of this phase; by default all.
-        """
-        found: list[OutcomeSums] = []
-        for link in self._used_links():
-            calls = self._summable()
-            of_it = assigned(calls, self._in_bulk(calls.c.experiment) == experiment, phase)
-            owners = owners_of(calls, link, of_it, by_feature=by_feature)
-            query = _outcome_query(owners, link, self._named(names))
-            found += [_outcome_sums(row) for row in self._rows(query)]
-        return found
-
     def trial_phases(self, experiment: str) -> list[str | None]:
         """
         Return the phases that assigned calls of an experiment were recorded with.
@@ -208,10 +148,7 @@ class Trials(Queries):
         """
         told = calls.c.experiment
         is_large = (size or self._size(experiment)).calls > self.last_seq() * SCAN_SHARE
-        return (self._in_bulk(told) if is_large else told) == experiment
-
-    def _named(self, names: Sequence[str] | None) -> list[ColumnElement[bool]]:
-        return [] if names is None else [self._in_bulk(OUTCOMES.c.name).in_(names)]
+        return self._many(told, [experiment]) if is_large else told == experiment
 
     def _size(self, experiment: str) -> _Size:
         # Late facts change no assignment, and in SQLite an index has all of it.
@@ -224,11 +161,6 @@ class Trials(Queries):
         kind = select(c.unit_type).where(of_it).limit(1)
         (row,), first = self._rows(sized.where(of_it)), self._rows(kind)
         return _Size(row["calls"], row["lacking"], first[0]["unit_type"] if first else None)
-
-    def _used_links(self) -> list[str]:
-        used = [func.count(OUTCOMES.c[link]).label(link) for link in LINKS]
-        (row,) = self._rows(select(*used))
-        return [link for link in LINKS if row[link]]
 
 
 def _trial_query(
@@ -334,65 +266,3 @@ def _whole(parts: Sequence[TrialUnit]) -> TrialUnit:
 
 def _propensity(least_ppm: int, most_ppm: int) -> int | None:
     return least_ppm if least_ppm == most_ppm != _UNKNOWN_PPM else None
-
-
-def _outcome_query(
-    owners: FromClause, link: str, named: Sequence[ColumnElement[bool]]
-) -> Select[Any]:
-    told = counting(link, *named)
-    keys = [told.c.name, *(each for each in owners.c if each.name not in {"link", "since_us"})]
-    counts = told.c.at_us >= owners.c.since_us if link == "unit_ref" else true()
-    value = told.c.value
-    # In millionths, as they are stored: sums of whole numbers do not depend on an order.
-    return (
-        select(
-            *keys,
-            func.sum(case((counts, func.round(value * _MICROS)), else_=0)).label("total_micros"),
-            func.sum(one_if(counts)).label("values"),
-            func.sum(one_if(and_(counts, value.not_in((0, 1))))).label("others"),
-            func.sum(one_if(not_(counts))).label("early"),
-        )
-        .join(owners, owners.c.link == told.c[link])
-        .group_by(*keys)
-    )
-
-
-def owners_of(
-    calls: FromClause,
-    link: str,
-    of_it: Sequence[ColumnElement[bool]],
-    *,
-    by_feature: bool = False,
-) -> FromClause:
-    """
-    Return to whom outcomes belong: their `link`, with the variant and the unit of its calls.
-
-    Args:
-        link: One of `LINKS`. Those of a unit have `since_us`, when its first call started.
-        of_it: What calls must fulfil to count.
-        by_feature: Whether those of a call have its feature.
-    """
-    c = calls.c
-    if link == "unit_ref":
-        since = func.min(c.started_at_us).label("since_us")
-        owners = select(c.unit_ref.label("link"), c.variant, c.unit_ref, since)
-        return owners.where(*of_it).group_by(c.unit_ref, c.variant).subquery("owners")
-    if link == "call_id":
-        feature = [c.feature] if by_feature else []
-        owners = select(c.id.label("link"), c.variant, c.unit_ref, *feature)
-        return owners.where(*of_it).subquery("owners")
-    owners = select(c[link].label("link"), c.variant, c.unit_ref)
-    return owners.where(*of_it).distinct().subquery("owners")
-
-
-def _outcome_sums(row: Mapping[str, Any]) -> OutcomeSums:
-    return OutcomeSums(
-        name=row["name"],
-        variant=row["variant"],
-        unit=row["unit_ref"],
-        feature=row.get("feature"),
-        total_micros=int(row["total_micros"] or 0),
-        values=int(row["values"]),
-        others=int(row["others"]),
-        early=int(row["early"]),
-    )

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, FromClause, Select, case, func, literal_column, select
 
 from modeltrail.storage.measures import Measure, in_pairs, sums_of
-from modeltrail.storage.outcomes import counting
-from modeltrail.storage.trials import Trials, assigned, owners_of
+from modeltrail.storage.trial_outcomes import TrialOutcomes
+from modeltrail.storage.trials import assigned
 
 _MICROS = 1_000_000
 
@@ -54,7 +54,7 @@ class SpanSums(NamedTuple):
     sums: tuple[tuple[int, int], ...]
 
 
-class TrialsOverTime(Trials):
+class TrialsOverTime(TrialOutcomes):
     """
     Reads of experiments, span by span.
     """
@@ -137,10 +137,7 @@ class TrialsOverTime(Trials):
         return assigned(calls, self._of_it(calls, experiment))
 
     def _outcomes_of(self, experiment: str, name: str, link: str, spans: Spans) -> Select[Any]:
-        calls = self._summable()
-        of_it = assigned(calls, self._in_bulk(calls.c.experiment) == experiment)
-        owners = owners_of(calls, link, of_it)
-        told = counting(link, *self._named([name])).c
+        owners, told = self._owners(experiment, link), self._told(link, [name]).c
         counts = [told.at_us >= owners.c.since_us] if link == "unit_ref" else []
         return _by_span(
             select(
