@@ -167,7 +167,20 @@ def test_a_failed_sample_ratio_blanks_every_verdict() -> None:
     assert check(found, "sample_ratio").status == "fail"
     assert found.verdict == "invalid"
     assert verdicts(only(found)) == {"B": "invalid"}
-    assert found.decisions["B"].reason.startswith("score: sample_ratio failed: units: A 120, B 45")
+    # It is no fault of the metric's, and not told as one.
+    assert found.decisions["B"].reason.startswith("sample_ratio failed: units: A 120, B 45")
+
+
+def test_no_number_of_units_is_told_where_values_are_missing() -> None:
+    """
+    Whether more units would help nobody can tell if none of those in an arm has a value.
+    """
+    exposed = [Exposed(each, f"{each}{i}") for each in "AB" for i in range(40)]
+    found = compared({"score": arm("A", [1, 2] * 20)}, exposed=exposed)
+    assert only(found).findings["B"].verdict == "undecided"
+    assert only(found).findings["B"].units_needed is None
+    known = compared({"score": arm("A", [1, 2] * 20) + arm("B", [1, 2])}, exposed=exposed)
+    assert only(known).findings["B"].units_needed is not None
 
 
 def test_a_unit_in_an_unplanned_arm_is_a_failure() -> None:

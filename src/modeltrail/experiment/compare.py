@@ -81,7 +81,7 @@ class Pair(NamedTuple):
 
     Attributes:
         contrast: The difference, not adjusted.
-        missing: Units that are missing before a first look.
+        missing: Units that are missing before a first look, 0 if that is not known.
         adjusted: The difference corrected, if it is to be.
     """
 
@@ -270,7 +270,9 @@ def pair(metric: Metric, control: Side, treatment: Side, plan: Plan, arms: int) 
         plan_units=plan.pair_units(treatment.name, arms),
         alpha=plan.alpha,
     )
-    return Pair(metric, treatment.name, found, missing_units(control, treatment))
+    # Of an arm without any value it may be the values that are missing, and not the units.
+    missing = missing_units(control, treatment) if control.rows and treatment.rows else 0
+    return Pair(metric, treatment.name, found, missing)
 
 
 def _role(metric: Metric, plan: Plan) -> Role:

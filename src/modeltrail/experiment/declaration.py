@@ -18,6 +18,7 @@ import msgspec
 from modeltrail.errors import ConfigurationError
 from modeltrail.experiment.assign import Assignment, Experiment
 from modeltrail.experiment.buckets import HashVersion, Namespace
+from modeltrail.experiment.metrics import metric_named, outcome_named
 from modeltrail.storage import Store
 
 KIND = "experiment"
@@ -161,8 +162,14 @@ class Declaration:
         guarded = [each.metric for each in self.guardrails]
         if len(set(guarded)) < len(guarded):
             raise ConfigurationError(f"two guardrails of {self.key!r} have the same metric")
-        if self.plan_units is not None and not self.plan_units > 0:
-            raise ConfigurationError(f"the planned units of {self.key!r} must be more than 0")
+        for word in filter(None, (self.primary, *guarded)):
+            if outcome_named(word) is None:  # else it may be told later
+                metric_named(word, {})
+        if self.plan_units is not None and not (self.plan_units > 0 and self.plan_units % 1 == 0):
+            raise ConfigurationError(
+                f"the planned units of {self.key!r} must be a whole number above 0, "
+                f"not {self.plan_units!r}"
+            )
         if not 0 < self.alpha < 0.5:
             raise ConfigurationError(
                 f"alpha of {self.key!r} must lie between 0 and 0.5, not {self.alpha!r}"

@@ -46,7 +46,7 @@ def finding(
         adjusted_p: By Holm, if the metric decides.
         alpha: One less the confidence level.
         comparisons: How many decide together.
-        missing: Units that are missing before a first look.
+        missing: Units that are missing before a first look, 0 if that is not known.
     """
     if isinstance(contrast, NotEstimable):
         return Finding(None if better is None else "undecided", contrast.reason, missing or None)
@@ -128,10 +128,13 @@ def decide(
 
 
 def _first(findings: Mapping[str, Finding], verdict: Verdict) -> Finding | None:
-    for name, each in findings.items():
-        if each.verdict == verdict:
-            return Finding(verdict, f"{name}: {each.reason}")
-    return None
+    found = {name: each for name, each in findings.items() if each.verdict == verdict}
+    if not found:
+        return None
+    name, first = next(iter(found.items()))
+    # What is said of all alike, such as of the sample ratio, is said of none of them.
+    is_of_all = verdict == "invalid" and set(findings.values()) == {first}
+    return Finding(verdict, first.reason if is_of_all else f"{name}: {first.reason}")
 
 
 def _decides(metric: MetricComparison) -> bool:
