@@ -48,6 +48,8 @@ def test_hours_are_filtered_and_may_be_of_everything(store: Store) -> None:
     assert store.hours([], Filters(feature="none")) == []
     with pytest.raises(ConfigurationError, match="cannot be grouped by 'nothing'"):
         store.hours(["nothing"])
+    with pytest.raises(ConfigurationError, match="keyed reference is kept: user_ref"):
+        store.hours(["user"])
 
 
 def test_answers_of_both_sides_are_summed_up(store: Store) -> None:

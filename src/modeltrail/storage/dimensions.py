@@ -123,6 +123,10 @@ class Keys:
 def _dimension(name: str, dialect: str) -> Dimension:
     if name in DIMENSIONS:
         return DIMENSIONS[name]
+    if (kept := f"{name}_ref") in DIMENSIONS:
+        raise ConfigurationError(
+            f"calls cannot be grouped by {name!r}, of which only a keyed reference is kept: {kept}"
+        )
     tag = name.removeprefix(TAG)
     if tag in {name, ""}:
         raise ConfigurationError(
