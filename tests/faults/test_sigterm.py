@@ -20,7 +20,7 @@ pytestmark = pytest.mark.fault
 
 TESTS = Path(__file__).parents[1]
 CHILD = """
-import signal, sys, time
+import os, signal, sys, time
 sys.path.insert(0, {tests!r})
 import modeltrail
 from recording import make_call, request
@@ -33,7 +33,7 @@ trail.store_on_sigterm()
 trail.recorder.start(request("flying"))
 for number in range(20):
     make_call(trail.recorder, str(number))
-print("ready", flush=True)
+os.write(1, b"ready\\n")  # not by print, which may not be interrupted by another one
 while True:
     time.sleep(60)
 """
