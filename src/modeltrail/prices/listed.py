@@ -98,10 +98,8 @@ def _at_tier(info: "ModelInfo", at: datetime, tier: str) -> "ModelPrice | None":
 def _in_us_only(info: "ModelInfo", at: datetime, tier: str, price_id: str) -> "ModelPrice | None":
     if not (tier.endswith(residency.US_ONLY) and f":{residency.COMPANY}/" in price_id):
         return None
-    elsewhere, factor = (
-        _at_tier(info, at, residency.tier_elsewhere(tier)),
-        residency.factor(info.id),
-    )
+    elsewhere = _at_tier(info, at, residency.tier_elsewhere(tier))
+    factor = residency.factor(info.id)
     if elsewhere is None or factor is None:
         return None
     return residency.times(elsewhere, factor)
