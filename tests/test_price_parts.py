@@ -118,30 +118,19 @@ def test_fast_mode_of_anthropic(model: str, tier: str, expected: int | None) -> 
     assert cost(reported, "anthropic", model, tier) == expected
 
 
+# 5 dollars in, 0.50 and 6.25 of the cache, 10 for an hour of it, 25 out: in tens of
+# nano-dollars.
+OPUS = 600 * 500 + 100 * 50 + 200 * 625 + 100 * 1000 + 50 * 2500
+
+
 @pytest.mark.parametrize(
     ("model", "tier", "expected"),
     [
-        # 1.1 times 5 in, 0.50 and 6.25 of the cache, 10 for an hour of it, 25 out; a cent a search.
-        (
-            "claude-opus-4-6",
-            "us-only",
-            11 * (600 * 500 + 100 * 50 + 200 * 625 + 100 * 1000 + 50 * 2500),
-        ),
-        (
-            "claude-opus-5",
-            "us-only",
-            11 * (600 * 500 + 100 * 50 + 200 * 625 + 100 * 1000 + 50 * 2500),
-        ),
-        (
-            "claude-opus-5",
-            "fast-us-only",
-            22 * (600 * 500 + 100 * 50 + 200 * 625 + 100 * 1000 + 50 * 2500),
-        ),
-        (
-            "claude-opus-5",
-            "batch-us-only",
-            5.5 * (600 * 500 + 100 * 50 + 200 * 625 + 100 * 1000 + 50 * 2500),
-        ),
+        # 1.1 times as much; a cent a search.
+        ("claude-opus-4-6", "us-only", 11 * OPUS),
+        ("claude-opus-5", "us-only", 11 * OPUS),
+        ("claude-opus-5", "fast-us-only", 22 * OPUS),
+        ("claude-opus-5", "batch-us-only", 5.5 * OPUS),
         # Models before 4.6 cost what they cost elsewhere: 3, 0.30, 3.75, 6 and 15.
         (
             "claude-sonnet-4-5-20250929",

@@ -240,9 +240,7 @@ def _code_of_frontier(found: "Frontier | object") -> int:
     from modeltrail.experiment.routing import Frontier
     from modeltrail.stats.estimate import Difference
 
-    if not isinstance(found, Frontier):
-        return CANNOT_TELL
-    if found.unplaced:
+    if not isinstance(found, Frontier) or found.unplaced:
         return CANNOT_TELL
     gaps = [point.gap for point in found.points if point.gap is not None]
     decided = gaps and all(

@@ -134,6 +134,7 @@ def what_if_page(source: Source, found: WhatIf, log: Log, choices: Choices, alph
     refusal = reason if isinstance(reason, NotEstimable) else None
     cost = found.cost.doubly_robust
     unpriced = cost if isinstance(cost, NotEstimable) else None
+    unseen = _not_in_log(choices, log)
     scales = scales_of([each for each in told.values() if each])
     columns = [Column("ESTIMATE", "text"), *worth_columns(level)]
     cells = [[titles[name], *worth_cells(each, scales)] for name, each in told.items()]
@@ -144,7 +145,7 @@ def what_if_page(source: Source, found: WhatIf, log: Log, choices: Choices, alph
         "basis": found.basis,
         "calls": found.n_calls,
         "no_propensity": found.no_propensity,
-        "not_in_log": _not_in_log(choices, log),
+        "not_in_log": unseen,
         "weights": plain(found.weights),
         "is_invalid": found.is_invalid,
         "refused": refusal.reason if refusal else None,
@@ -162,10 +163,7 @@ def what_if_page(source: Source, found: WhatIf, log: Log, choices: Choices, alph
             *([] if refusal or unpriced is None else [_UNPRICED.format(unpriced.reason)]),
             *_weights(found.weights),
             *_basis(found),
-            *(
-                f"The policy names {name!r}, of which the log has no call."
-                for name in _not_in_log(choices, log)
-            ),
+            *(f"The policy names {name!r}, of which the log has no call." for name in unseen),
             ONE_LOOK.format(level=level),
         ],
         worth_figures({titles[name]: each for name, each in told.items()}),

@@ -5,12 +5,15 @@ A judgement of an answer that is told again is a correction. Of a user, what is 
 one thing: each sale, each rating is an observation of its own.
 """
 
+from typing import Any
+
 from sqlalchemy import ColumnElement, FromClause, String, cast, column, func, select, table
 
 from modeltrail.storage.tables import Outcome
 
 # What an outcome can belong to.
 LINKS = ("call_id", "trace_id", "session_ref", "unit_ref")
+_MICROS = 1_000_000
 _COLUMNS = Outcome.metadata.tables["outcome"].c
 # The view that other tools read as well, with the types of the table.
 OUTCOMES = table(
@@ -40,3 +43,10 @@ def counting(link: str, *wanted: ColumnElement[bool]) -> FromClause:
     placed = ranked.subquery("placed")
     known = (placed.c.name, placed.c.value, placed.c.at_us, placed.c[link])
     return select(*known).where(placed.c.place == 1).subquery("last")
+
+
+def in_micros(value: ColumnElement[Any]) -> ColumnElement[Any]:
+    """
+    Return values in millionths, as they are stored: sums of whole numbers depend on no order.
+    """
+    return func.round(value * _MICROS)

@@ -7,11 +7,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, FromClause, Select, and_, case, func, not_, select, true
 
-from modeltrail.storage.outcomes import LINKS, OUTCOMES, counting
+from modeltrail.storage.outcomes import LINKS, OUTCOMES, counting, in_micros
 from modeltrail.storage.queries import one_if
 from modeltrail.storage.trials import InPhase, Trials, assigned
-
-_MICROS = 1_000_000
 
 
 class OutcomeSums(NamedTuple):
@@ -109,11 +107,10 @@ def _outcome_query(owners: FromClause, told: FromClause, link: str) -> Select[An
     keys = [told.c.name, *(each for each in owners.c if each.name not in {"link", "since_us"})]
     counts = told.c.at_us >= owners.c.since_us if link == "unit_ref" else true()
     value = told.c.value
-    # In millionths, as they are stored: sums of whole numbers do not depend on an order.
     return (
         select(
             *keys,
-            func.sum(case((counts, func.round(value * _MICROS)), else_=0)).label("total_micros"),
+            func.sum(case((counts, in_micros(value)), else_=0)).label("total_micros"),
             func.sum(one_if(counts)).label("values"),
             func.sum(one_if(and_(counts, value.not_in((0, 1))))).label("others"),
             func.sum(one_if(not_(counts))).label("early"),

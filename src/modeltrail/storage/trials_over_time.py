@@ -11,10 +11,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, FromClause, Select, case, func, literal_column, select
 
 from modeltrail.storage.measures import Measure, in_pairs, sums_of
+from modeltrail.storage.outcomes import in_micros
 from modeltrail.storage.trial_outcomes import TrialOutcomes
 from modeltrail.storage.trials import assigned
-
-_MICROS = 1_000_000
 
 
 class Times(NamedTuple):
@@ -144,7 +143,7 @@ class TrialsOverTime(TrialOutcomes):
                 owners.c.unit_ref,
                 owners.c.variant,
                 _span(told.at_us, spans),
-                func.sum(func.round(told.value * _MICROS)).label("sum_0"),
+                func.sum(in_micros(told.value)).label("sum_0"),
                 func.count().label("sum_1"),
             )
             .join(owners, owners.c.link == told[link])
