@@ -4,6 +4,8 @@ What tests of the core use to make calls without a framework.
 
 from typing import Any
 
+from msgspec.structs import replace
+
 import modeltrail
 from modeltrail.describe import columns_of
 from modeltrail.integration import Recorder, Request, Response
@@ -86,7 +88,7 @@ class Frames(list[Frame]):
         """
         for found in scan(encode(frame, self.problems.note)):
             read, _ = decode(found)
-            super().append(read._replace(texts=frame.texts))
+            super().append(replace(read, texts=frame.texts))
 
     def fields(self, place: int) -> dict[str, Any]:
         """

@@ -5,6 +5,7 @@ From frames to columns.
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 from recording import KEYS
 
 from modeltrail.describe import columns_of
@@ -128,6 +129,6 @@ def test_long_texts_give_their_facts() -> None:
         "output_digest": KEYS.digest(data),
         "output_format": "tool_call",
     }
-    found = columns_of(frame._replace(texts={"output": plain}), KEYS, print)
+    found = columns_of(replace(frame, texts={"output": plain}), KEYS, print)
     assert found["output_format"] == "json"
     assert msgspec.json.decode(plain)[0][0] == "assistant"

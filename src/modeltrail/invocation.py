@@ -236,7 +236,9 @@ def enclosing(framework: str, book: Book) -> Invocation | None:
         framework: Whose call begins.
         book: Where it would be entered; a call entered elsewhere takes nothing in.
     """
-    call = next((each for each in _enclosing.get() if each.is_entered_in(book)), None)
+    if not (calls := _enclosing.get()):
+        return None
+    call = next((each for each in calls if each.is_entered_in(book)), None)
     if call is None or call.ended or call.has_chunks or call.key[0] == framework:
         return None
     return call

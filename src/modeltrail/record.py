@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import IntEnum
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from msgspec import Meta, Struct
@@ -295,7 +295,7 @@ class FrameKind(IntEnum):
     CARRIED = 7
 
 
-class Frame(NamedTuple):
+class Frame(Struct, frozen=True, array_like=True):
     """
     One fact on its way to the trail.
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar, cast
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
 from modeltrail.capture import CapturePolicy, storable, without_secrets
 from modeltrail.ids import now_us, uuid7
@@ -303,7 +304,7 @@ class Recorder:
         told = plain(start.told, self.problems.note) | plain(end.told, self.problems.note)
         texts = {**(start.texts or {}), **(end.texts or {})}
         facts = {**start.facts, **end.facts}
-        return end._replace(kind=FrameKind.CALL, told=told, facts=facts, texts=texts)
+        return replace(end, kind=FrameKind.CALL, told=told, facts=facts, texts=texts)
 
     def _send(self, frame: Frame) -> bool:
         try:

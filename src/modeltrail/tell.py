@@ -33,6 +33,7 @@ PROMPTS_REMEMBERED = 64
 # People: what is stored of these tags is a keyed reference.
 KEYED_TAGS = {"unit": "unit_ref", "user": "user_ref", "session": "session_ref"}
 
+PEOPLE = frozenset(KEYED_TAGS)
 # All others are what an application likes to call them.
 KNOWN_TAGS = frozenset(Tags.__struct_fields__)
 
@@ -40,8 +41,8 @@ Messages = Sequence[tuple[str, str]]
 
 
 # What a frame says: what the framework told, without its texts; columns that only the
-# caller's thread could fill; texts too long to be digested here.
-Said = tuple[Request | Response, dict[str, Any], dict[str, bytes]]
+# caller's thread could fill; texts too long to be digested here, if there are any.
+Said = tuple[Request | Response, dict[str, Any], dict[str, bytes] | None]
 
 
 class Teller:
@@ -83,20 +84,20 @@ class Teller:
         if policy.features:
             mode = policy.mode_for(context.label(tags.get("feature")))
         facts: dict[str, Any] = {"capture_mode": mode, "policy_digest": self._policy_digest}
-        if not KEYED_TAGS.keys().isdisjoint(tags):
+        if not PEOPLE.isdisjoint(tags):
             self._add_people(facts, tags)
-        if free := tags.keys() - KNOWN_TAGS:
-            self._remove_secrets(tags, free)
+        if not KNOWN_TAGS.issuperset(tags):
+            self._remove_secrets(tags, tags.keys() - KNOWN_TAGS)
         texts: dict[str, bytes] = {}
         if request.messages:
             facts["input_chars"] = sum([len(text) for _, text in request.messages])
             if mode != "metadata":
-                self._digest("input", request.messages, facts, texts)
+                self._digest("input_digest", request.messages, facts, texts)
         if (prompt := request.prompt) and mode != "metadata":
             if (digest := self._prompts.get(prompt)) is not None:
                 facts["prompt_digest"] = digest
             else:
-                self._digest("prompt", (("system", prompt),), facts, texts)
+                self._digest("prompt_digest", (("system", prompt),), facts, texts)
                 self._remember(prompt, facts.get("prompt_digest"))
         parameters = request.parameters and allowed_parameters(request.parameters)
         told = replace(
@@ -108,7 +109,7 @@ class Teller:
             tags=tags,
             started_at_us=None,
         )
-        return told, facts, texts
+        return told, facts, texts or None
 
     def end(self, ending: Ending, mode: CaptureMode) -> Said:
         """
@@ -130,12 +131,14 @@ class Teller:
         if (text := response.text) is not None:
             facts["output_chars"] = len(text)
             if len(text) <= CALLER_LIMIT_BYTES:
-                facts["output_format"] = format_of(response)
+                facts["output_format"] = output_format(
+                    text, tool_calls=bool(response.tool_calls), refusal=response.refusal
+                )
             if mode != "metadata":
-                self._digest("output", answer_messages(response), facts, texts)
+                self._digest("output_digest", answer_messages(response), facts, texts)
         usage = response.usage and known_counts(response.usage)
         told = replace(response, text=None, tool_calls=(), refusal=False, usage=usage)
-        return told, facts, texts
+        return told, facts, texts or None
 
     def _remember(self, prompt: str, digest: str | None) -> None:
         if digest is not None:
@@ -163,13 +166,13 @@ class Teller:
                 tags[name] = without_secrets(value)
 
     def _digest(
-        self, name: str, messages: Messages, facts: dict[str, Any], texts: dict[str, bytes]
+        self, column: str, messages: Messages, facts: dict[str, Any], texts: dict[str, bytes]
     ) -> None:
         data = self._canonical(messages)
         if len(data) <= CALLER_LIMIT_BYTES:
-            facts[f"{name}_digest"] = self._keys.digest(data)
+            facts[column] = self._keys.digest(data)
         else:
-            texts[name] = data
+            texts[column.removesuffix("_digest")] = data
 
     def _canonical(self, messages: Messages) -> bytes:
         try:
@@ -190,14 +193,7 @@ def answer_messages(response: Response) -> Messages:
     """
     Return an answer in the form of messages: its text, then its tool calls.
     """
-    calls = [(f"tool_call:{name}", arguments) for name, arguments in response.tool_calls]
-    return [("assistant", response.text or ""), *calls]
-
-
-def format_of(response: Response) -> str:
-    """
-    Tell what kind of text an answer is.
-    """
-    return output_format(
-        response.text or "", tool_calls=bool(response.tool_calls), refusal=response.refusal
-    )
+    text = ("assistant", response.text or "")
+    if not response.tool_calls:
+        return (text,)
+    return (text, *((f"tool_call:{name}", arguments) for name, arguments in response.tool_calls))

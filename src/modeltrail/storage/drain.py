@@ -14,6 +14,7 @@ from time import monotonic
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from modeltrail.describe import columns_of
 from modeltrail.errors import CorruptStoreError, KeyMismatchError
@@ -189,7 +190,7 @@ class Drain:
         self.taken += 1
         frame, place = decode(found)
         if place is not None:
-            frame = frame._replace(texts=self._texts(place, position, frame.id))
+            frame = replace(frame, texts=self._texts(place, position, frame.id))
         self._assembly.take(frame, position)
 
     def _texts(self, place: Place, position: Position, id: str) -> dict[str, bytes] | None:
@@ -330,7 +331,7 @@ class Drain:
         with suppress(OSError, SpoolFullError):
             for draft in self._assembly.begun_in(segment):
                 frame = self._tail.frame_at(draft.position)
-                self._spool.append(frame._replace(kind=FrameKind.CARRIED))
+                self._spool.append(replace(frame, kind=FrameKind.CARRIED))
             self._carried_from = segment
 
     def _drop(self, reason: str) -> None:

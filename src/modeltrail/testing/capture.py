@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import Any
 
+from msgspec.structs import replace
+
 from modeltrail.capture import CapturePolicy, policy_from
 from modeltrail.describe import columns_of
 from modeltrail.keys import KEY_BYTES, Keys
@@ -57,7 +59,7 @@ class CapturedTrail:
         # As through a spool: what cannot be written there cannot be captured, either.
         for found in frames.scan(frames.encode(frame, self.problems.note)):
             read, _ = frames.decode(found)
-            self._assembly.take(read._replace(texts=frame.texts), Position(0, 0))
+            self._assembly.take(replace(read, texts=frame.texts), Position(0, 0))
 
 
 @contextmanager

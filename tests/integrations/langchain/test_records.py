@@ -37,7 +37,12 @@ def test_own_endpoint_takes_the_word_of_the_client() -> None:
     """A client that was not pointed elsewhere speaks to the company it is made for."""
     metadata = {"ls_provider": "openai", "ls_model_name": "gpt-4o"}
     request = translate.request(
-        "chat", [], None, run_id=uuid4(), place=Place(None, uuid4(), None), metadata=metadata
+        "chat",
+        [],
+        {"metadata": metadata},
+        run_id=uuid4(),
+        place=Place(None, uuid4(), None),
+        endpoint=None,
     )
     assert (request.provider, request.request_model) == ("openai", "gpt-4o")
 

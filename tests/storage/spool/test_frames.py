@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from modeltrail.errors import KeyMismatchError
 from modeltrail.problems import Problems
@@ -51,7 +52,7 @@ def read(data: bytes) -> list[Frame]:
 def test_frame_comes_back_as_it_was() -> None:
     """Kind, id, time, columns and the place of texts survive; the texts are not in it."""
     given = frame(feature="größe", tokens=5, flag=True, nothing=None)
-    data = encode(given._replace(texts={"input": b"a very secret text"}), Place(7, 90))
+    data = encode(replace(given, texts={"input": b"a very secret text"}), Place(7, 90))
     (found,) = scan(data)
     assert decode(found) == (given, Place(7, 90))
     assert b"secret" not in data
@@ -121,6 +122,6 @@ def test_too_many_labels_are_left_out() -> None:
     (found,) = scan(frames.encode(frame(a="x" * OPEN_LIMIT_BYTES, b=1), problems.note))
     assert decode(found)[0] == frame(b=1)
     assert problems.counts() == {"field-not-plain": 1}
-    facts = frame()._replace(facts={"x": "x" * OPEN_LIMIT_BYTES})
+    facts = replace(frame(), facts={"x": "x" * OPEN_LIMIT_BYTES})
     with pytest.raises(ValueError, match="too much"):
         encode(facts)

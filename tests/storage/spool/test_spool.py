@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from modeltrail.errors import KeyMismatchError, StoreUnavailableError
 from modeltrail.problems import Problems
@@ -37,7 +38,7 @@ def with_text(number: int, size: int) -> Frame:
     """
     Return a numbered frame with a text of a size.
     """
-    return frame(number)._replace(texts={"input": b"x" * size})
+    return replace(frame(number), texts={"input": b"x" * size})
 
 
 def read_all(tail: Tail) -> list[int]:

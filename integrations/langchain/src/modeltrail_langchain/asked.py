@@ -37,24 +37,26 @@ NO_MORE = Asked()
 def asked(
     batches: Sequence[Sequence[BaseMessage]],
     event: Mapping[str, Any],
+    client: str | None,
     serialized: Mapping[str, Any] | None,
 ) -> Asked:
     """
     Read what is asked for out of the event that starts a call.
 
     Args:
+        client: LangChain's word for the kind of the client.
         serialized: The client, as LangChain tells of it.
     """
-    has_schema = "ls_structured_output_format" in (event.get("options") or NOTHING)
-    served_by = (event.get("metadata") or NOTHING).get("ls_provider")
-    is_cached = served_by in CACHE_LIFETIMES
+    options = event.get("options")
+    has_schema = options is not None and "ls_structured_output_format" in options
+    is_cached = client in CACHE_LIFETIMES
     if not (has_schema or is_cached):
         return NO_MORE
     parameters = event.get("invocation_params") or NOTHING
     return Asked(
         has_schema,
         is_cached and any(map(_is_for_hour, _cached(batches, parameters))),
-        _tier(serialized, parameters) if served_by == ANTHROPIC else None,
+        _tier(serialized, parameters) if client == ANTHROPIC else None,
     )
 
 

@@ -8,13 +8,13 @@ from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
 
-from modeltrail.integration import Invocation, Recorder, Request, error_code, guarded
-from modeltrail_langchain import decisions
+from modeltrail.integration import Recorder, Request, error_code, guarded
+from modeltrail_langchain import decisions, translate
 from modeltrail_langchain.answers import Answers
 from modeltrail_langchain.asked import NO_MORE, Asked
+from modeltrail_langchain.endpoints import Endpoints
 from modeltrail_langchain.open_calls import OpenCalls
 from modeltrail_langchain.places import Places
-from modeltrail_langchain.translate import FRAMEWORK
 
 
 class ChainCallbackHandler(BaseCallbackHandler):
@@ -38,6 +38,7 @@ class ChainCallbackHandler(BaseCallbackHandler):
         self._waiting = self._calls.waiting
         self._places = recorder.shared(Places)
         self._answers = recorder.shared(Answers)
+        self._endpoints = recorder.shared(Endpoints)
 
     @guarded
     def on_chain_start(
@@ -57,7 +58,11 @@ class ChainCallbackHandler(BaseCallbackHandler):
         """
         if run_type == decisions.RUN_TYPE:
             place = self._places.of(run_id, parent_run_id, tags)
-            self._begin(run_id, decisions.request(inputs, run_id=run_id, place=place, **event))
+            endpoint = self._endpoints.of(translate.client(event), None)
+            request = decisions.request(
+                inputs, event, run_id=run_id, place=place, endpoint=endpoint
+            )
+            self._begin(run_id, request)
         else:
             self._places.enter(run_id, parent_run_id, tags)
             self._answers.read(run_id, inputs, run_type)
@@ -71,7 +76,7 @@ class ChainCallbackHandler(BaseCallbackHandler):
         """
         self._places.leave(run_id)
         self._answers.accept(run_id, inputs, outputs)
-        call = self._end(run_id)[0]
+        call = self._calls.end(run_id)[0]
         if call is not None:
             call.stop(decisions.response(outputs))
 
@@ -84,7 +89,7 @@ class ChainCallbackHandler(BaseCallbackHandler):
         """
         self._places.leave(run_id)
         self._answers.reject(run_id, inputs, error)
-        call = self._end(run_id)[0]
+        call = self._calls.end(run_id)[0]
         if call is not None:
             call.fail(error, code=error_code(error))
 
@@ -119,8 +124,8 @@ class ChainCallbackHandler(BaseCallbackHandler):
         self,
         run_id: UUID,
         request: Request,
-        *,
         asked: Asked = NO_MORE,
+        *,
         is_direct: bool = False,
         is_alone: bool = True,
     ) -> None:
@@ -129,10 +134,3 @@ class ChainCallbackHandler(BaseCallbackHandler):
             # LiteLLM may make it, and tell of it once more.
             call.enclose(alone=is_alone)
         self._calls.begin(run_id, call, asked)
-
-    def _find(self, run_id: UUID) -> Invocation | None:
-        return self._recorder.find(FRAMEWORK, run_id)
-
-    def _end(self, run_id: UUID) -> tuple[Invocation | None, Asked]:
-        asked = self._calls.end(run_id)
-        return self._find(run_id), asked

@@ -25,12 +25,19 @@ class Decision(Protocol):
     request_id: str | None
 
 
-def request(inputs: object, *, run_id: UUID, place: Place, **event: Any) -> Request:
+def request(
+    inputs: object,
+    event: Mapping[str, Any],
+    *,
+    run_id: UUID,
+    place: Place,
+    endpoint: str | None,
+) -> Request:
     """
     Translate the start of a decision: its state and questions, as JSON.
     """
     asked = [("user", as_json(inputs))]
-    return translate.request("chat", asked, None, run_id=run_id, place=place, **event)
+    return translate.request("chat", asked, event, run_id=run_id, place=place, endpoint=endpoint)
 
 
 def response(outputs: object) -> Response:

@@ -11,11 +11,12 @@ from langchain_core.outputs import LLMResult
 
 from modeltrail.integration import HasRecorder, Invocation, Operation, error_code, guarded
 from modeltrail_langchain import copies, translate
-from modeltrail_langchain.asked import NO_MORE, Asked
+from modeltrail_langchain.asked import Asked
 from modeltrail_langchain.asked import asked as asked_for
 from modeltrail_langchain.chains import ChainCallbackHandler
+from modeltrail_langchain.endpoints import Serialized
 from modeltrail_langchain.messages import Messages, chat_messages, text_messages
-from modeltrail_langchain.translate import Serialized
+from modeltrail_langchain.tables import DIRECT
 
 
 class TrailCallbackHandler(ChainCallbackHandler):
@@ -58,9 +59,8 @@ class TrailCallbackHandler(ChainCallbackHandler):
         """
         Begin a call of a chat model.
         """
-        asked = asked_for(messages, event, serialized)
         texts = chat_messages(messages)
-        self._start("chat", texts, serialized, run_id, parent_run_id, event, asked)
+        self._start("chat", texts, serialized, run_id, parent_run_id, event, messages)
 
     @guarded
     def on_llm_start(
@@ -97,7 +97,7 @@ class TrailCallbackHandler(ChainCallbackHandler):
         """
         End a call well.
         """
-        call, asked = self._end(run_id)
+        call, asked = self._calls.end(run_id)
         if call is not None:
             self._stop(call, response, run_id, asked, in_chain=parent_run_id is not None)
 
@@ -114,7 +114,7 @@ class TrailCallbackHandler(ChainCallbackHandler):
         """
         End a call that failed or was given up.
         """
-        call, asked = self._end(run_id)
+        call, asked = self._calls.end(run_id)
         if call is not None:
             self._fail(call, error, response)
             if asked.has_schema:
@@ -138,16 +138,18 @@ class TrailCallbackHandler(ChainCallbackHandler):
         run_id: UUID,
         parent_run_id: UUID | None,
         event: Mapping[str, Any],
-        asked: Asked = NO_MORE,
+        batches: Sequence[Sequence[BaseMessage]] = (),
     ) -> None:
+        client = translate.client(event)
+        asked = asked_for(batches, event, client, serialized)
         place = self._places.of(run_id, parent_run_id, event.get("tags"))
+        endpoint = self._endpoints.of(client, serialized)
         request = translate.request(
-            operation, texts, serialized, run_id=run_id, place=place, **event
+            operation, texts, event, run_id=run_id, place=place, endpoint=endpoint
         )
-        is_direct = translate.is_direct(event.get("metadata"))
         # Prompts that are given together are all announced before the first is sent.
         is_alone = event.get("batch_size", 1) == 1
-        self._begin(run_id, request, asked=asked, is_direct=is_direct, is_alone=is_alone)
+        self._begin(run_id, request, asked, is_direct=client in DIRECT, is_alone=is_alone)
 
     def _stop(
         self, call: Invocation, result: LLMResult, run_id: UUID, asked: Asked, *, in_chain: bool
@@ -187,5 +189,5 @@ class TrailCallbackHandler(ChainCallbackHandler):
         has_content = translate.has_content(token, chunk)
         if has_content:
             self._waiting.discard(run_id)
-        if (call := self._find(run_id)) is not None:
+        if (call := self._calls.of(run_id)) is not None:
             (call.first_chunk if has_content else call.begin_stream)()

@@ -6,13 +6,11 @@ import asyncio
 from asyncio import _get_running_loop
 from collections.abc import Callable
 from functools import partial
-from itertools import chain
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from modeltrail.integration import Invocation, Recorder, Response, guarded
 from modeltrail_langchain.asked import NO_MORE, Asked
-from modeltrail_langchain.translate import FRAMEWORK
 
 Task = asyncio.Task[Any]
 
@@ -45,13 +43,15 @@ class OpenCalls:
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
-        self._watches: dict[UUID, Watch] = {}
+        self._calls: dict[UUID, Invocation] = {}
         self.waiting: set[UUID] = set()
+        # Of few calls: of those in a task, and of those that more was asked of.
+        self._watches: dict[UUID, Watch] = {}
         self._asked: dict[UUID, Asked] = {}
-        self._kept = (self._watches, self.waiting, self._asked)
+        self.of = self._calls.get
 
     def __len__(self) -> int:
-        return len(set().union(*self._kept))
+        return len(self._calls.keys() | self.waiting | self._watches.keys() | self._asked.keys())
 
     def begin(self, run_id: UUID, call: Invocation, asked: Asked = NO_MORE) -> None:
         """
@@ -60,46 +60,46 @@ class OpenCalls:
         Args:
             asked: What must be known at its end.
         """
+        self._calls[run_id] = call
         self.waiting.add(run_id)
         if asked is not NO_MORE:
             self._asked[run_id] = asked
-        if max(len(self.waiting), len(self._watches), len(self._asked)) > self._recorder.open_calls:
+        if len(self._calls) > self._recorder.open_calls:
             self._forget_settled()
         if (task := _current_task()) is not None and run_id not in self._watches:
             watch = Watch(call, task, partial(self._task_done, run_id))
             self._watches[run_id] = watch
             task.add_done_callback(watch.on_done)
 
-    def end(self, run_id: UUID) -> Asked:
+    def end(self, run_id: UUID) -> tuple[Invocation | None, Asked]:
         """
         Forget a call that has ended, so that a long task gathers nothing.
 
         Returns:
-            What was asked for.
+            The call, None if there is none or its end was told before; what was asked for.
         """
+        call = self._calls.pop(run_id, None)
+        self.waiting.discard(run_id)
         if self._watches and (watch := self._watches.pop(run_id, None)) is not None:
             watch.task.remove_done_callback(watch.on_done)
-        return self._forget(run_id)
-
-    def _forget(self, run_id: UUID) -> Asked:
-        self.waiting.discard(run_id)
-        return self._asked.pop(run_id, NO_MORE) if self._asked else NO_MORE
+        return call, self._asked.pop(run_id, NO_MORE) if self._asked else NO_MORE
 
     def _forget_settled(self) -> None:
         # Calls that were ended by the trail because LangChain never told of their end.
-        for run_id in chain.from_iterable(map(list, self._kept)):
-            if self._recorder.find(FRAMEWORK, run_id) is None:
+        for run_id, call in list(self._calls.items()):
+            if not self._recorder.awaits(call):
                 self.end(run_id)
 
     @guarded
     def _task_done(self, run_id: UUID, task: Task) -> None:
         if (watch := self._watches.pop(run_id, None)) is None:
             return  # its end was told between that of the task and this
+        call = watch.call
         # A stream may go on in another task than the one that took its first
         # piece, and it announces its own end.
-        if task.cancelled() or not watch.call.has_chunks:
-            self._forget(run_id)
-            watch.call.cancel(Response(streaming=watch.call.has_chunks))
+        if task.cancelled() or not call.has_chunks:
+            self.end(run_id)
+            call.cancel(Response(streaming=call.has_chunks))
 
 
 def _current_task() -> Task | None:

@@ -13,7 +13,7 @@ ROLES = {
     "tool": "tool",
 }
 # LangChain's words for companies that others call otherwise. None: that is no company.
-PROVIDERS: Mapping[str, str | None] = {
+PROVIDERS: Mapping[str | None, str | None] = {
     "amazon_bedrock": "aws",
     "anthropic_bedrock": "aws",
     "google_anthropic_vertex": "google",

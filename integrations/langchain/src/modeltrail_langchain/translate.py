@@ -6,7 +6,6 @@ is kept or changed. It must happen inside the callback, since LangChain itself
 changes a generation later, when its response cache serves it again.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib.metadata import version
@@ -35,9 +34,7 @@ from modeltrail.integration import (
 from modeltrail_langchain.messages import Messages, tool_calls
 from modeltrail_langchain.places import Place
 from modeltrail_langchain.tables import (
-    DIRECT,
     ECHOES,
-    ENDPOINTS,
     FINISH_REASONS,
     PLACES,
     PROVIDERS,
@@ -48,27 +45,28 @@ from modeltrail_langchain.tables import (
 FRAMEWORK = "langchain"
 VERSION = version("langchain-core")
 
-Serialized = Mapping[str, Any] | None
 NOTHING: Mapping[str, Any] = {}
 
 
 def request(
     operation: Operation,
     messages: Messages,
-    serialized: Serialized,
+    event: Mapping[str, Any],
     *,
     run_id: UUID,
     place: Place,
-    metadata: Mapping[str, Any] | None = None,
-    invocation_params: Mapping[str, Any] | None = None,
-    tags: Sequence[str] | None = None,
-    **_: Any,
+    endpoint: str | None,
 ) -> Request:
     """
     Translate the start of a call.
+
+    Args:
+        event: What LangChain tells of it beside its input.
+        endpoint: Where it is sent, None if the client uses its own default.
     """
-    facts, parameters = metadata or NOTHING, invocation_params or NOTHING
-    word = facts.get("ls_provider")
+    facts = event.get("metadata") or NOTHING
+    parameters = event.get("invocation_params") or NOTHING
+    tags, word = event.get("tags"), facts.get("ls_provider")
     return Request(
         framework=FRAMEWORK,
         framework_version=VERSION,
@@ -76,22 +74,22 @@ def request(
         run_id=run_id,
         trace_id=place.trace_id,
         parent_id=place.parent_id,
-        provider=provider_at(_endpoint(serialized, word), _company(word)),
+        provider=provider_at(endpoint, PROVIDERS.get(word, word)),
         request_model=_model(parameters, facts),
         attempt=place.attempt,
         parameters=parameters,
         messages=messages,
         prompt="\n".join([text for role, text in messages if role == "system"]) or None,
         tags=_tags(facts),
-        default_tags=_default_tags(facts, tags or ()),
+        default_tags=_default_tags(facts, tags),
     )
 
 
-def is_direct(metadata: Mapping[str, Any] | None) -> bool:
+def client(event: Mapping[str, Any]) -> str | None:
     """
-    Tell whether a client is known to send its requests itself, through no other framework.
+    Return LangChain's word for the kind of a client: that of a company, for the most part.
     """
-    return (metadata or NOTHING).get("ls_provider") in DIRECT
+    return (event.get("metadata") or NOTHING).get("ls_provider")
 
 
 def has_content(token: str | Sequence[Any], chunk: object) -> bool:
@@ -181,20 +179,6 @@ def message_id(result: LLMResult) -> str | None:
     return first.message.id if isinstance(first, ChatGeneration) else None
 
 
-def _company(word: str | None) -> str | None:
-    return None if word is None else PROVIDERS.get(word, word)
-
-
-def _endpoint(serialized: Serialized, word: str | None) -> str | None:
-    if word is None or (known := ENDPOINTS.get(word)) is None:
-        return None
-    argument, variables = known
-    made_with = (serialized or NOTHING).get("kwargs") or NOTHING
-    if (base_url := made_with.get(argument)) is not None:
-        return str(base_url)
-    return next(filter(None, map(os.environ.get, variables)), None)
-
-
 def _model(parameters: Mapping[str, Any], facts: Mapping[str, Any]) -> str | None:
     # `model` is what this very call asks for, `bind(model=...)` included; `model_name`
     # what the client was made with.
@@ -209,7 +193,7 @@ def _tags(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {**places, **tags}
 
 
-def _default_tags(facts: Mapping[str, Any], tags: Sequence[str]) -> dict[str, Any]:
+def _default_tags(facts: Mapping[str, Any], tags: Sequence[str] | None) -> dict[str, Any]:
     suggested: dict[str, Any] = dict(read_tags(tags)) if tags else {}
     # A thread of LangGraph is a session unless the application names one.
     if (thread := facts.get("thread_id")) is not None:
@@ -264,12 +248,21 @@ def _fields_among(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
 
 
 def _content(candidates: Sequence[Generation], messages: Sequence[BaseMessage]) -> dict[str, Any]:
-    refusals = [text for each in messages if (text := each.additional_kwargs.get("refusal"))]
+    texts, reasons, calls, refusals = [], [], [], []
+    for candidate in candidates:
+        if text := candidate.text:
+            texts.append(text)
+        if reason := _finish_reason(candidate):
+            reasons.append(reason)
+    for message in messages:
+        calls.extend(tool_calls(message))
+        if refusal := message.additional_kwargs.get("refusal"):
+            refusals.append(refusal)
     return {
-        "text": "\n".join([each.text for each in candidates if each.text] or refusals),
-        "tool_calls": [call for each in messages for call in tool_calls(each)],
+        "text": "\n".join(texts or refusals),
+        "tool_calls": calls,
         "refusal": bool(refusals),
-        "finish_reasons": [reason for each in candidates if (reason := _finish_reason(each))],
+        "finish_reasons": reasons,
     }
 
 

@@ -10,13 +10,14 @@ out. The frame says where they are.
 
 import os
 import struct
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
+from zlib import crc32
 
 import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from msgspec.structs import astuple
 
 from modeltrail.errors import KeyMismatchError
 from modeltrail.plain import plain
@@ -54,6 +55,7 @@ class Found(NamedTuple):
     payload: bytes
 
 
+_header = HEADER.pack
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(
     # As a Frame, with the place of its texts instead of them.
@@ -105,17 +107,19 @@ def encode(frame: Frame, note: Callable[[str], None], place: Place | None = None
     Raises:
         TypeError, ValueError, RecursionError: It cannot be written at all.
     """
+    content = frame if frame.texts is None else (*astuple(frame)[:-1], place)
     try:
-        return _framed((*frame[:-1], place))
+        return _framed(content)
     except Exception:  # something in it cannot be written, or is too much
-        return _framed((*frame._replace(told=plain(frame.told, note))[:-1], place))
+        kind, id, started_at_us, told, facts, _ = astuple(frame)
+        return _framed((kind, id, started_at_us, plain(told, note), facts, place))
 
 
-def _framed(content: tuple[Any, ...]) -> bytes:
+def _framed(content: Frame | tuple[Any, ...]) -> bytes:
     payload = _encode(content)
     if (length := len(payload)) > OPEN_LIMIT_BYTES:
         raise ValueError(f"{length} bytes are too much for the labels of a call")
-    return HEADER.pack(MAGIC, length, zlib.crc32(payload, length)) + payload
+    return _header(MAGIC, length, crc32(payload, length)) + payload
 
 
 def decode(found: Found) -> tuple[Frame, Place | None]:
@@ -154,6 +158,6 @@ def _frame_at(data: bytes, start: int) -> Found | None:
     end = body + length
     payload = data[body:end]
     # No frame is empty; zeros that never came to the disk would be one that is whole.
-    if not length or end > len(data) or zlib.crc32(payload, length) != checksum:
+    if not length or end > len(data) or crc32(payload, length) != checksum:
         return None
     return Found(start, end, payload)

@@ -139,7 +139,16 @@ class Spool:
             TypeError, ValueError, RecursionError: It cannot be written at all.
         """
         try:
-            self._append(frame)
+            sealed = self._sealed(frame) if frame.texts else None
+            while True:
+                segment = self.segment
+                # In the same segment, so that the texts stay as long as the frame does.
+                place = segment.texts.put(sealed) if sealed else None
+                data = frames.encode(frame, self._note, place)
+                self._take_room(len(data), frame.kind)
+                if segment.append(data):
+                    break
+                self._follow(segment)
         except SpoolClosedError:
             raise
         except SpoolFullError:
@@ -288,18 +297,6 @@ class Spool:
         self._close_segments()
         os.close(self._lock)
 
-    def _append(self, frame: Frame) -> None:
-        sealed = self._sealed(frame) if frame.texts else None
-        while True:
-            segment = self.segment
-            # In the same segment, so that the texts stay as long as the frame does.
-            place = segment.texts.put(sealed) if sealed else None
-            data = frames.encode(frame, self._note, place)
-            self._take_room(len(data), frame.kind)
-            if segment.append(data):
-                return
-            self._follow(segment)
-
     def _sealed(self, frame: Frame) -> bytes | None:
         sealed = self._sealer.seal(frame.texts or {}, frame.id)
         try:
@@ -310,10 +307,11 @@ class Spool:
         return sealed
 
     def _take_room(self, size: int, kind: FrameKind) -> None:
-        kept = 0 if kind in NEED_NO_RESERVE else self._reserve
-        if self._room < size + kept:
+        left = self._room - size
+        # Asked of all but the last of it, what kind it is makes no difference.
+        if left < self._reserve and (left < 0 or kind not in NEED_NO_RESERVE):
             raise SpoolFullError("the spool has reached its limit")
-        self._room -= size
+        self._room = left
 
     def _follow(self, full: Segment) -> None:
         """

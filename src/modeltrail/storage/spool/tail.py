@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from msgspec.structs import replace
+
 from modeltrail.record import Frame
 from modeltrail.storage.spool import frames
 from modeltrail.storage.spool.folder import (
@@ -119,7 +121,7 @@ class Tail:
         piece = self._read_at(position.segment, position.offset, end.offset)
         frame, place = frames.decode(piece.found[0])
         texts = place and self.texts(place, position.segment, frame.id)
-        return frame._replace(texts=texts)
+        return replace(frame, texts=texts)
 
     def release(self, keep_from: int) -> None:
         """
