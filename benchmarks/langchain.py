@@ -15,8 +15,8 @@ from modeltrail_langchain import TrailCallbackHandler
 from benchmarks.fake_langchain import MESSAGES, TOKENS, FakeChat
 from benchmarks.reference import Row as StoredRow
 from benchmarks.reference import metadata_row
-from benchmarks.report import Row, extra_row, total_row
-from benchmarks.subjects import NAMES, Counted, Stores, stores
+from benchmarks.report import Row, extra_rows, total_row
+from benchmarks.subjects import NAMES, OURS, Counted, Stores, stores
 from benchmarks.timing import Costs, measure, rounds_for
 from benchmarks.workload import METADATA, MODEL
 
@@ -121,8 +121,8 @@ def invoke(*, quick: bool) -> list[Row]:
     caller = "LangChain invoke, caller's thread, extra"
     process = "LangChain invoke, process, extra"
     return [
-        extra_row("langchain-invoke", caller, costs, "caller", gate=1.6),
-        extra_row("langchain-invoke", process, costs, "process", gate=2),
+        *extra_rows("langchain-invoke", caller, costs, "caller", gate=1.6),
+        *extra_rows("langchain-invoke", process, costs, "process", gate=2),
     ]
 
 
@@ -137,10 +137,19 @@ def stream(*, quick: bool) -> list[Row]:
             pass
 
     rounds = rounds_for(80, quick=quick)
-    costs = _measure(ask, ("no-op", "ours"), calls=4, rounds=rounds)
+    costs = _measure(ask, ("no-op", *OURS), calls=4, rounds=rounds)
     what = f"LangChain {TOKENS}-token stream, process, total"
+    noop = costs["no-op"]
     return [
-        total_row("langchain-stream", what, costs["ours"], costs["no-op"], 1.15, beside="no-op")
+        total_row("langchain-stream", what, costs["ours"], noop, 1.15, beside="no-op"),
+        total_row(
+            "langchain-stream",
+            f"{what}, with digests",
+            costs["ours, digests"],
+            noop,
+            None,
+            beside="no-op",
+        ),
     ]
 
 
@@ -165,7 +174,7 @@ def _configs(where: Stores) -> Mapping[str, RunnableConfig]:
         "no-op": [NoopHandler()],
         "limit": [LimitHandler(where.limit.put)],
         "durable": [DurableHandler(where.durable.put, where.durable.begin)],
-        "ours": [TrailCallbackHandler(where.trail)],
+        **{name: [TrailCallbackHandler(each.trail)] for name, each in where.ours.items()},
     }
     return {
         name: {"callbacks": callbacks, "metadata": dict(METADATA)}

@@ -19,7 +19,7 @@ from modeltrail_litellm import TrailLogger
 
 from benchmarks.reference import Row as StoredRow
 from benchmarks.reference import metadata_row
-from benchmarks.report import Row, extra_row
+from benchmarks.report import Row, extra_rows
 from benchmarks.subjects import Counted, Stores, stores
 from benchmarks.timing import measure, rounds_for
 from benchmarks.workload import ANSWER, METADATA, MODEL, PROMPT, SYSTEM
@@ -108,7 +108,7 @@ def completion(*, quick: bool) -> list[Row]:
         costs = measure(subjects, calls=1, rounds=rounds, turns=30)
         counted.check()
     what = "LiteLLM completion, caller's thread, extra"
-    return [extra_row("litellm", what, costs, "caller", gate=1.5)]
+    return extra_rows("litellm", what, costs, "caller", gate=1.5)
 
 
 def _loggers(where: Stores) -> Mapping[str, list[CustomLogger]]:
@@ -117,7 +117,7 @@ def _loggers(where: Stores) -> Mapping[str, list[CustomLogger]]:
         "no-op": [CustomLogger()],
         "limit": [LimitLogger(where.limit.put)],
         "durable": [DurableLogger(where.durable.put, where.durable.begin)],
-        "ours": [TrailLogger(where.trail)],
+        **{name: [TrailLogger(each.trail)] for name, each in where.ours.items()},
     }
 
 

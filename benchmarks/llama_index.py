@@ -17,10 +17,11 @@ from modeltrail_llama_index import instrument
 from benchmarks.fake_llama_index import MESSAGES, FakeLLM
 from benchmarks.reference import Row as StoredRow
 from benchmarks.reference import metadata_row
-from benchmarks.report import Row, extra_row
+from benchmarks.report import Row, extra_rows
 from benchmarks.subjects import Counted, Stores, stores
 from benchmarks.timing import measure, rounds_for
 from benchmarks.workload import METADATA, MODEL
+from modeltrail.trail import Trail
 
 
 class NoopEventHandler(BaseEventHandler):
@@ -129,18 +130,24 @@ def chat(*, quick: bool) -> list[Row]:
         rounds = rounds_for(80, quick=quick)
         costs = measure(counted.subjects(), calls=20, rounds=rounds, turns=5)
         counted.check()
-    return [extra_row("llama-index", "LlamaIndex chat, process, extra", costs, "process", gate=2)]
+    return extra_rows("llama-index", "LlamaIndex chat, process, extra", costs, "process", gate=2)
 
 
 def _handlers(where: Stores) -> Mapping[str, Handlers]:
     root = get_dispatcher()
     none = Handlers(root.event_handlers, root.span_handlers)
-    root.event_handlers, root.span_handlers = [], []
-    instrument(where.trail)
+    ours = {name: _instrumented(each.trail) for name, each in where.ours.items()}
     return {
         "none": none,
         "no-op": Handlers([NoopEventHandler()], [NoopSpanHandler()]),
         "limit": Handlers([LimitEventHandler(where.limit.put)], []),
         "durable": Handlers([DurableEventHandler(where.durable.put, where.durable.begin)], []),
-        "ours": Handlers(root.event_handlers, root.span_handlers),
+        **ours,
     }
+
+
+def _instrumented(trail: Trail) -> Handlers:
+    root = get_dispatcher()
+    root.event_handlers, root.span_handlers = [], []
+    instrument(trail)
+    return Handlers(root.event_handlers, root.span_handlers)

@@ -6,59 +6,102 @@ lost record cannot look like a fast one.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import modeltrail
-from benchmarks.reference import DURABLE_THREAD, DurableLimit, Limit
-from benchmarks.reference import THREAD as LIMIT_THREAD
+from benchmarks.reference import DurableLimit, Limit
 from benchmarks.timing import Subject, nothing
+from modeltrail.record import CaptureMode
 from modeltrail.trail import Trail
 
-NAMES = ("none", "no-op", "limit", "durable", "ours")
-OUR_THREADS = ("modeltrail-writer", "modeltrail-keeper")
+# Ours twice: keeping what the references keep, and as it is when nobody asks for anything else.
+OURS: dict[str, CaptureMode] = {"ours": "metadata", "ours, digests": "digest"}
+NAMES = ("none", "no-op", "limit", "durable", *OURS)
 FLUSH_TIMEOUT_S = 30
+
+T = TypeVar("T")
+
+
+class Ours:
+    """
+    A trail, opened as an application would open it.
+    """
+
+    def __init__(self, path: Path, mode: CaptureMode) -> None:
+        self._path = path
+        self.trail: Trail = modeltrail.open(f"sqlite:///{path}", capture=mode)
+
+    def flush(self) -> None:
+        """
+        Wait until every call that has ended is stored.
+        """
+        if not self.trail.flush(FLUSH_TIMEOUT_S):
+            raise TimeoutError("the trail does not write")
+
+    @property
+    def stored(self) -> int:
+        """
+        How many calls are in the database.
+        """
+        with closing(sqlite3.connect(self._path)) as connection:
+            found: int = connection.execute("SELECT count(*) FROM call").fetchone()[0]
+        if problems := self.trail.health().problems:
+            raise RuntimeError(f"our trail had problems: {dict(problems)}")
+        return found
+
+
+Store = Limit | Ours
 
 
 class Stores(NamedTuple):
     """
     Where the subjects of one comparison store.
+
+    Attributes:
+        threads: Those that work for each of them.
     """
 
-    trail: Trail
     limit: Limit
     durable: DurableLimit
-    folder: Path
+    ours: Mapping[str, Ours]
+    threads: Mapping[str, tuple[threading.Thread, ...]]
 
-    def flush(self) -> None:
+    def named(self) -> dict[str, Store]:
         """
-        Wait until every call that has ended is in our trail.
+        Return them by the names of the subjects.
         """
-        if not self.trail.flush(FLUSH_TIMEOUT_S):
-            raise TimeoutError("the trail does not write")
-
-    def count_calls(self) -> int:
-        """
-        Return how many calls our trail has stored.
-        """
-        with closing(sqlite3.connect(self.folder / "calls.db")) as connection:
-            found: int = connection.execute("SELECT count(*) FROM call").fetchone()[0]
-        return found
+        return {"limit": self.limit, "durable": self.durable, **self.ours}
 
 
 @contextmanager
 def stores() -> Iterator[Stores]:
     """
-    Open a trail as an application would, and the limit beside it.
+    Open our trails, and the limits beside them.
     """
-    with TemporaryDirectory(prefix="modeltrail-bench-") as name:
+    with TemporaryDirectory(prefix="modeltrail-bench-") as name, ExitStack() as ending:
         folder = Path(name)
-        with modeltrail.open(f"sqlite:///{folder}/calls.db") as trail:
-            durable = DurableLimit(folder / "durable.db")
-            yield Stores(trail, Limit(folder / "limit.db"), durable, folder)
+        threads: dict[str, tuple[threading.Thread, ...]] = {}
+
+        def made(name: str, make: Callable[[], T]) -> T:
+            before = set(threading.enumerate())
+            store = make()
+            threads[name] = tuple(set(threading.enumerate()) - before)
+            return store
+
+        def opened(name: str, mode: CaptureMode) -> Ours:
+            ours = made(name, lambda: Ours(folder / f"{mode}.db", mode))
+            ending.callback(ours.trail.close)
+            return ours
+
+        limit = made("limit", lambda: Limit(folder / "limit.db"))
+        durable = made("durable", lambda: DurableLimit(folder / "durable.db"))
+        ours = {name: opened(name, mode) for name, mode in OURS.items()}
+        yield Stores(limit, durable, ours, threads)
 
 
 class Counted:
@@ -77,16 +120,7 @@ class Counted:
         self._run = run
         self._enter = enter
         self._made = dict.fromkeys(NAMES, 0)
-        self._flushes = {
-            "limit": where.limit.flush,
-            "durable": where.durable.flush,
-            "ours": where.flush,
-        }
-        self._threads = {
-            "limit": (LIMIT_THREAD,),
-            "durable": (DURABLE_THREAD,),
-            "ours": OUR_THREADS,
-        }
+        self._flushes = {name: store.flush for name, store in where.named().items()}
 
     def subjects(self, names: Sequence[str] = NAMES) -> list[Subject]:
         """
@@ -100,16 +134,10 @@ class Counted:
         """
         for flush in self._flushes.values():
             flush()
-        stored = {
-            "limit": self._where.limit.stored,
-            "durable": self._where.durable.stored,
-            "ours": self._where.count_calls(),
-        }
+        stored = {name: store.stored for name, store in self._where.named().items()}
         made = {name: self._made[name] for name in stored}
         if made != stored:
             raise RuntimeError(f"calls were lost or doubled: made {made}, stored {stored}")
-        if problems := self._where.trail.health().problems:
-            raise RuntimeError(f"our trail had problems: {dict(problems)}")
 
     def _subject(self, name: str) -> Subject:
         def run(calls: int) -> None:
@@ -121,5 +149,5 @@ class Counted:
             run,
             enter=lambda: self._enter(name),
             flush=self._flushes.get(name, nothing),
-            threads=self._threads.get(name, ()),
+            threads=self._where.threads.get(name, ()),
         )

@@ -43,7 +43,7 @@ class Subject(NamedTuple):
         rest: Called after each call, not timed; None if calls follow each other at once.
         leave: Called after each block, not timed.
         flush: Called after each round; returns when all of it is durable.
-        threads: Names of the threads that work for this subject alone.
+        threads: Those that work for this subject alone.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Subject(NamedTuple):
     leave: Callable[[], object] = nothing
     rest: Callable[[], object] | None = None
     flush: Callable[[], object] = nothing
-    threads: tuple[str, ...] = ()
+    threads: tuple[threading.Thread, ...] = ()
 
 
 class Costs(NamedTuple):
@@ -151,9 +151,9 @@ def _timed(work: Callable[[], object]) -> float:
     return thread_time() - began
 
 
-def _cpu_of(names: tuple[str, ...]) -> float:
+def _cpu_of(threads: tuple[threading.Thread, ...]) -> float:
     """
-    Return the CPU seconds of the threads of these names.
+    Return the CPU seconds of some threads.
     """
-    idents = (each.ident for each in threading.enumerate() if each.name in names)
+    idents = (each.ident for each in threads)
     return sum(clock_gettime(pthread_getcpuclockid(ident)) for ident in idents if ident)

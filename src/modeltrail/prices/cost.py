@@ -113,7 +113,8 @@ def is_plain(usage: Usage, *, but_for: frozenset[str] = frozenset()) -> bool:
     Args:
         but_for: Figures that do not matter.
     """
-    detail = usage.detail or {}
+    if not (detail := usage.detail):
+        return True
     plain = _NO_PRICE_OF_THEIR_OWN | {HOUR_WRITES} | but_for
     return not any(detail[name] for name in detail.keys() - plain)
 

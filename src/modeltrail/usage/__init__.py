@@ -5,7 +5,7 @@ A dialect is data (`modeltrail.usage.dialects`); all of them are read by one
 function.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -43,10 +43,12 @@ class Reading(NamedTuple):
 
     Attributes:
         fields: Paths that are there and what each is; of two for one field the last counts.
+        beside: Those of them that the total leaves out.
     """
 
     dialect: Dialect
     fields: tuple[tuple[str, str], ...]
+    beside: tuple[str, ...]
 
 
 def known_counts(reported: Any) -> dict[str, Any]:
@@ -87,30 +89,29 @@ def read_usage(reported: Any) -> Usage:
         `partial` if only some figures were found or the figures contradict
         each other, and `missing` if nothing was found.
     """
-    counts = dict(_counts(reported, _KNOWN, "")) if isinstance(reported, dict) else {}
+    counts: dict[str, int] = {}
+    if isinstance(reported, dict):
+        _count(reported, _KNOWN, "", counts)
     readings = _readings(tuple(counts))
     if not readings:
         return MISSING
-    usages = ((each, _read(each, counts)) for each in readings)
-    total = counts.get(readings[0].dialect.total or "")
-    fitting = (usage for each, usage in usages if _comes_to(usage, total, _beside(each, counts)))
-    usage = next(fitting, None) or replace(_read(readings[0], counts), source="partial")
+    usage = _fitting(readings, counts)
     return usage if is_consistent(usage) else replace(usage, source="partial")
 
 
-def _counts(reported: Mapping[str, Any], tree: Tree, within: str) -> Iterator[tuple[str, int]]:
+def _count(reported: Mapping[str, Any], tree: Tree, within: str, counts: dict[str, int]) -> None:
     """
-    Return the counts of a report by their paths.
+    Add the counts of a report by their paths.
     """
     for key, value in reported.items():
         if key not in tree:
             continue
         # `type`, for bool is an int in Python, and a flag is no count.
         if type(value) is int and 0 <= value <= LARGEST:
-            yield f"{within}{key}", value
+            counts[within + key] = value
         elif (branch := tree[key]) and isinstance(value, dict | list):
             parts = value if isinstance(value, dict) else parts_of(value)
-            yield from _counts(parts, branch, f"{within}{key}.")
+            _count(parts, branch, f"{within}{key}.", counts)
 
 
 def parts_of(listed: list[Any]) -> dict[str, int]:
@@ -136,11 +137,27 @@ def _readings(paths: tuple[str, ...]) -> tuple[Reading, ...]:
     """
     there = frozenset(paths)
     found = next((each for each in DIALECTS if there.issuperset(each.marks)), None)
-    return tuple(
-        Reading(each, tuple(item for item in each.fields.items() if item[0] in there))
-        for each in DIALECTS
-        if found and each.marks == found.marks
-    )
+    return tuple(_reading(each, there) for each in DIALECTS if found and each.marks == found.marks)
+
+
+def _reading(dialect: Dialect, there: frozenset[str]) -> Reading:
+    fields = tuple(item for item in dialect.fields.items() if item[0] in there)
+    beside = tuple(path for path, field in fields if field in dialect.beside)
+    return Reading(dialect, fields, beside)
+
+
+def _fitting(readings: tuple[Reading, ...], counts: Mapping[str, int]) -> Usage:
+    """
+    Return the first reading that comes to the total, if one is reported.
+    """
+    total = counts.get(readings[0].dialect.total or "")
+    for reading in readings:
+        usage = _read(reading, counts)
+        beside = sum(map(counts.__getitem__, reading.beside))
+        # 0 is what frameworks say that do not know.
+        if not total or total == (usage.input_tokens or 0) + (usage.output_tokens or 0) - beside:
+            return usage
+    return replace(_read(readings[0], counts), source="partial")
 
 
 def is_consistent(usage: Usage) -> bool:
@@ -167,19 +184,6 @@ def _total(usage: Usage, detail: Mapping[str, int], name: str) -> int | None:
 
 def _fits(total: int | None, parts: int) -> bool:
     return total is None or parts <= total
-
-
-def _comes_to(usage: Usage, total: int | None, beside: int) -> bool:
-    """
-    Tell whether input and output, but for what is left out, come to the total if one is reported.
-    """
-    # 0 is what frameworks say that do not know.
-    return not total or total == (usage.input_tokens or 0) + (usage.output_tokens or 0) - beside
-
-
-def _beside(reading: Reading, counts: Mapping[str, int]) -> int:
-    left_out = reading.dialect.beside
-    return sum(counts[path] for path, field in reading.fields if field in left_out)
 
 
 def _read(reading: Reading, counts: Mapping[str, int]) -> Usage:

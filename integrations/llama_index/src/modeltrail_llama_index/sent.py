@@ -5,7 +5,7 @@ Data: a new provider adds a path. What was sent is a mapping in some clients,
 an object in others, and may be anything else.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from enum import Enum
 from itertools import repeat
 from typing import Any
@@ -75,9 +75,15 @@ def identity_of(raw: Any) -> dict[str, str]:
 
 
 def _identify(source: Any, columns: dict[str, str], found: dict[str, str]) -> None:
-    for text, column in zip(fields(source, columns), columns.values(), strict=True):
+    for name, text in _told(source, columns):
         if isinstance(text, str):
-            found.setdefault(column, text.value if isinstance(text, Enum) else text)
+            found.setdefault(columns[name], text.value if isinstance(text, Enum) else text)
+
+
+def _told(source: Any, names: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+    if isinstance(source, dict):
+        return [(name, source[name]) for name in names.keys() & source.keys()]
+    return zip(names, fields(source, names), strict=True)
 
 
 def usage_of(raw: Any) -> Any:
