@@ -26,6 +26,7 @@ from modeltrail.storage.spool.segment import MappedSegment, Segment, WrittenSegm
 TICK_S = 0.001
 WATCHED_S = 0.5
 APPENDS = 100
+TURN = 20
 FRAME = b"x" * 600
 SEGMENT_BYTES = 2 * 1024 * 1024
 
@@ -100,7 +101,9 @@ async def _call(recorder: Recorder) -> None:
 
 def _append(segment: Segment) -> float:
     times = []
-    for _ in range(APPENDS):
+    for number in range(APPENDS):
+        if number % TURN == 0:
+            segment.prepare()  # as the spool's keeper does
         sleep(TICK_S)
         began = perf_counter()
         segment.append(FRAME)

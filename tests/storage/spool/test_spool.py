@@ -6,7 +6,9 @@ import errno
 import os
 import stat
 import threading
+from mmap import PAGESIZE, mmap
 from pathlib import Path
+from resource import RUSAGE_THREAD, getrusage
 from typing import Any
 
 import pytest
@@ -21,7 +23,7 @@ from modeltrail.storage.spool import spool as spools
 from modeltrail.storage.spool.drops import EMPTY
 from modeltrail.storage.spool.folder import segment_numbers
 from modeltrail.storage.spool.frames import Sealer, decode
-from modeltrail.storage.spool.segment import MappedSegment
+from modeltrail.storage.spool.segment import POPULATE_WRITE, MappedSegment
 from modeltrail.storage.spool.spool import RESERVED, SEGMENT_BYTES, SpoolFullError
 
 SEALER = Sealer(bytes(32))
@@ -507,6 +509,38 @@ def test_room_that_was_not_used_is_given_back(tmp_path: Path, monkeypatch: Any) 
     assert segment.path.read_bytes() == b"12345"
     assert segment.unused_bytes == 0
     assert segment.append(b"6") is False
+
+
+def can_prepare() -> bool:
+    """Tell whether this system makes memory ready when it is asked."""
+    try:
+        mmap(-1, PAGESIZE).madvise(POPULATE_WRITE)
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not can_prepare(), reason="before Linux 5.14")
+def test_no_append_waits_for_memory_that_was_made_ready(tmp_path: Path) -> None:
+    """What the keeper has made ready costs no page fault; as much as was used lies ahead."""
+
+    def faults(segment: MappedSegment) -> int:
+        before = getrusage(RUSAGE_THREAD).ru_minflt
+        for _ in range(100):
+            segment.append(data)
+        return getrusage(RUSAGE_THREAD).ru_minflt - before
+
+    data = b"x" * 1000
+    segment = MappedSegment(tmp_path, "origin", "0", 1024 * 1024)
+    unprepared = faults(segment)
+    segment.prepare()
+    assert faults(segment) < unprepared / 4
+    assert unprepared > 20
+    while segment.append(data):
+        segment.prepare()  # to the end of the file, and no further
+    segment.close()
+    segment.prepare()
+    assert segment.path.read_bytes().rstrip(b"x") == b""
 
 
 @pytest.mark.parametrize("kind", ["mapped"], indirect=True)

@@ -211,7 +211,7 @@ class Spool:
 
     def make_room(self) -> None:
         """
-        See that the limit is kept, and that a new segment is at hand.
+        See that the limit is kept, and that a new segment and the memory to fill are at hand.
 
         One thread calls this, often.
 
@@ -231,7 +231,10 @@ class Spool:
         if excess > 0:
             self._room += self._drop_texts(excess)
         if not self._spare:
-            self._spare.append(self._new_segment())
+            spare = self._new_segment()
+            spare.prepare()
+            self._spare.append(spare)
+        self.segment.prepare()
 
     def take_no_more(self, timeout: float) -> Position | None:
         """
