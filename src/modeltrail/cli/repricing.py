@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec.structs import asdict
 
 from modeltrail.cli import options
 from modeltrail.cli.exits import FINDING, OK, command, tell
@@ -87,7 +88,7 @@ def show(
     }
     if format == "json":
         shown = {"cost_source": source, "price_id": price_id, "usd_per_million": per_million}
-        write_json(SHOW, **subject._asdict(), **shown)
+        write_json(SHOW, **asdict(subject), **shown)
     else:
         for name, rate in per_million.items():
             typer.echo(f"{name:<15} {UNKNOWN if rate is None else f'${rate}'}")

@@ -5,6 +5,8 @@ What is priced, and the price that it has.
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from modeltrail.record import CostSource, Operation, Usage
 
 MILLION = 1_000_000
@@ -29,7 +31,7 @@ SEEN_INPUT = frozenset(
 )
 
 
-class Cost(NamedTuple):
+class Cost(Struct, frozen=True):
     """
     An amount and where it comes from.
 
@@ -47,7 +49,7 @@ UNPRICED = Cost(None, "none")
 CACHED = Cost(0, "cache")
 
 
-class Subject(NamedTuple):
+class Subject(Struct, frozen=True):
     """
     What a price is asked for.
 
@@ -133,13 +135,10 @@ def dollars(usage: Usage, rates: Rates) -> Decimal | None:
         return None
     if (hour and rates.hour_creation is None) or (output and rates.output is None):
         return None
-    return (
-        rates.uncached_input * uncached
-        + rates.cache_read * read
-        + rates.cache_creation * (creation - hour)
-        + (rates.hour_creation or 0) * hour
-        + (rates.output or 0) * output
-    )
+    amount = rates.uncached_input * uncached + (rates.output or 0) * output
+    if read or creation:
+        amount += rates.cache_read * read + rates.cache_creation * (creation - hour)
+    return amount + (rates.hour_creation or 0) * hour if hour else amount
 
 
 def nano(amount: Decimal) -> int:

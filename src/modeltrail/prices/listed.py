@@ -10,7 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from modeltrail.prices import data, residency
 from modeltrail.prices.cost import HOUR_WRITES, MILLION, Rates, Subject, dollars, is_plain
@@ -43,7 +45,7 @@ NEEDED: Mapping[str, str] = {"output_citation_mtok": "citation_tokens"}
 NOT_BY_COUNT = ("requests_kcount",)
 
 
-class Listed(NamedTuple):
+class Listed(Struct, frozen=True):
     """
     What a call costs by the published price.
     """

@@ -87,8 +87,8 @@ class TrailCallbackHandler(ChainCallbackHandler):
         """
         # Called for each piece: what is left unguarded here is a look-up.
         waiting = self._waiting
-        if waiting and run_id in waiting:
-            self._note_piece(run_id, token, chunk)
+        if waiting and (call := waiting.get(run_id)) is not None:
+            self._note_piece(call, run_id, token, chunk)
 
     @guarded
     def on_llm_end(
@@ -185,9 +185,11 @@ class TrailCallbackHandler(ChainCallbackHandler):
             call.fail(error, code=error_code(error))  # only if the pieces could not be read
 
     @guarded
-    def _note_piece(self, run_id: UUID, token: str | Sequence[Any], chunk: object) -> None:
-        has_content = translate.has_content(token, chunk)
-        if has_content:
-            self._waiting.discard(run_id)
-        if (call := self._calls.of(run_id)) is not None:
-            (call.first_chunk if has_content else call.begin_stream)()
+    def _note_piece(
+        self, call: Invocation, run_id: UUID, token: str | Sequence[Any], chunk: object
+    ) -> None:
+        if translate.has_content(token, chunk):
+            self._waiting.pop(run_id, None)
+            call.first_chunk()
+        else:
+            call.begin_stream()

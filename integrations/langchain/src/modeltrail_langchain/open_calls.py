@@ -37,21 +37,22 @@ class OpenCalls:
     time-out; but the task that it ran in ends.
 
     Attributes:
-        waiting: Runs of which no piece of an answer was seen, so that all
+        waiting: The calls of which no piece of an answer was seen, so that all
             later pieces of a stream cost nothing.
     """
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
         self._calls: dict[UUID, Invocation] = {}
-        self.waiting: set[UUID] = set()
+        self.waiting: dict[UUID, Invocation] = {}
         # Of few calls: of those in a task, and of those that more was asked of.
         self._watches: dict[UUID, Watch] = {}
         self._asked: dict[UUID, Asked] = {}
-        self.of = self._calls.get
 
     def __len__(self) -> int:
-        return len(self._calls.keys() | self.waiting | self._watches.keys() | self._asked.keys())
+        return len(
+            self._calls.keys() | self.waiting.keys() | self._watches.keys() | self._asked.keys()
+        )
 
     def begin(self, run_id: UUID, call: Invocation, asked: Asked = NO_MORE) -> None:
         """
@@ -61,7 +62,7 @@ class OpenCalls:
             asked: What must be known at its end.
         """
         self._calls[run_id] = call
-        self.waiting.add(run_id)
+        self.waiting[run_id] = call
         if asked is not NO_MORE:
             self._asked[run_id] = asked
         if len(self._calls) > self._recorder.open_calls:
@@ -79,7 +80,7 @@ class OpenCalls:
             The call, None if there is none or its end was told before; what was asked for.
         """
         call = self._calls.pop(run_id, None)
-        self.waiting.discard(run_id)
+        self.waiting.pop(run_id, None)
         if self._watches and (watch := self._watches.pop(run_id, None)) is not None:
             watch.task.remove_done_callback(watch.on_done)
         return call, self._asked.pop(run_id, NO_MORE) if self._asked else NO_MORE

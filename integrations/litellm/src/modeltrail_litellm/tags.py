@@ -40,17 +40,13 @@ def call_tags(details: Mapping[str, Any], metadata: Metadata) -> Tags:
     Return what the caller said of this very call.
     """
     params, user = details["litellm_params"], details.get("user")
-    request = params.get("proxy_server_request")
-    sources = (params.get("litellm_metadata"), params.get("metadata"))
+    request, more = params.get("proxy_server_request"), params.get("litellm_metadata")
     # Most calls come through no proxy: they are not searched for each of its words.
     if is_proxied := request or not PROXYS_WORDS.isdisjoint(metadata):
-        sources = (*_proxys_sources(request, metadata), *sources)
+        tags = _tags_in(*_proxys_sources(request, metadata), more, params.get("metadata"))
         user = end_user if (end_user := metadata.get(END_USER)) is not None else user
-    tags: Tags = {}
-    for source in sources:
-        # Whoever calls a proxy may send anything.
-        if source and isinstance(source, MAPPINGS):
-            tags.update(tags_from_metadata(source))
+    else:
+        tags = _tags_in(more, params.get("metadata")) if more else tags_from_metadata(metadata)
     if user is not None:
         tags.setdefault("user", user)
     session = params.get("litellm_session_id")
@@ -73,6 +69,18 @@ def default_tags(metadata: Metadata, deployment: Mapping[str, Any]) -> Tags:
         tags["variant"] = variant
     # Last, so that what a unit was assigned is not taken for what served it.
     return tags | read_tags(told)
+
+
+def _tags_in(*sources: object) -> Tags:
+    """
+    Return the tags of several sources; each wins over those before it.
+    """
+    tags: Tags = {}
+    for source in sources:
+        # Whoever calls a proxy may send anything.
+        if source and isinstance(source, MAPPINGS):
+            tags.update(tags_from_metadata(source))
+    return tags
 
 
 def _proxys_sources(request: object, metadata: Metadata) -> tuple[object, ...]:

@@ -5,15 +5,17 @@ Data: a new provider adds a path. What was sent is a mapping in some clients,
 an object in others, and may be anything else.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from enum import Enum
+from functools import lru_cache
 from itertools import repeat
 from typing import Any
 
 Paths = tuple[tuple[str, ...], ...]
+Columns = Mapping[str, str]
 
 # What says which answer this is: by its name, the column that it fills.
-IDENTITY = {
+IDENTITY: Columns = {
     "id": "response_id",
     "model": "response_model",
     "system_fingerprint": "system_fingerprint",
@@ -21,12 +23,13 @@ IDENTITY = {
     "_request_id": "provider_request_id",
 }
 # The same in parts of an answer, for what the answer itself does not say.
-IDENTITY_OF_PARTS = {
+IDENTITY_OF_PARTS: Mapping[str, Columns] = {
     # OpenAI's responses come as events with the response in them.
     "response": {"id": "response_id", "model": "response_model", "service_tier": "service_tier"},
     "usage": {"service_tier": "service_tier"},  # Anthropic
     "ResponseMetadata": {"RequestId": "provider_request_id"},  # Bedrock
 }
+ALL = (IDENTITY, IDENTITY_OF_PARTS)
 # Bedrock's usage comes in an event of its own.
 USAGES: Paths = (("usage",), ("response", "usage"), ("metadata", "usage"), ("usage_metadata",))
 REASONS: Paths = (
@@ -66,24 +69,27 @@ def identity_of(raw: Any) -> dict[str, str]:
     Return the columns that say which answer this is.
     """
     found: dict[str, str] = {}
-    _identify(raw, IDENTITY, found)
-    parts = fields(raw, IDENTITY_OF_PARTS)
-    for part, columns in zip(parts, IDENTITY_OF_PARTS.values(), strict=True):
+    own, parts = _known_among(tuple(raw)) if isinstance(raw, dict) else ALL
+    _identify(raw, own, found)
+    for part, columns in zip(fields(raw, parts), parts.values(), strict=True):
         if part is not None:
             _identify(part, columns, found)
     return found
 
 
-def _identify(source: Any, columns: dict[str, str], found: dict[str, str]) -> None:
-    for name, text in _told(source, columns):
+def _identify(source: Any, columns: Columns, found: dict[str, str]) -> None:
+    for text, column in zip(fields(source, columns), columns.values(), strict=True):
         if isinstance(text, str):
-            found.setdefault(columns[name], text.value if isinstance(text, Enum) else text)
+            found.setdefault(column, text.value if isinstance(text, Enum) else text)
 
 
-def _told(source: Any, names: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
-    if isinstance(source, dict):
-        return [(name, source[name]) for name in names.keys() & source.keys()]
-    return zip(names, fields(source, names), strict=True)
+@lru_cache(maxsize=256)  # a provider answers with the same fields each time
+def _known_among(names: tuple[str, ...]) -> tuple[Columns, Mapping[str, Columns]]:
+    own, parts = ALL
+    return (
+        {name: own[name] for name in own if name in names},
+        {name: parts[name] for name in parts if name in names},
+    )
 
 
 def usage_of(raw: Any) -> Any:

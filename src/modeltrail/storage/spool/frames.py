@@ -40,7 +40,7 @@ class Place(NamedTuple):
     length: int
 
 
-class Found(NamedTuple):
+class Found(msgspec.Struct, frozen=True):
     """
     A frame found in a spool file.
 
