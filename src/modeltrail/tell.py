@@ -8,6 +8,7 @@ middle of the application's own call, and cold.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -38,6 +39,7 @@ PEOPLE = frozenset(KEYED_TAGS)
 KNOWN_TAGS = frozenset(Tags.__struct_fields__)
 
 Messages = Sequence[tuple[str, str]]
+_text_of: Callable[[tuple[str, str]], str] = itemgetter(1)
 
 
 # What a frame says: what the framework told, without its texts; columns that only the
@@ -90,7 +92,7 @@ class Teller:
             self._remove_secrets(tags, tags.keys() - KNOWN_TAGS)
         texts: dict[str, bytes] = {}
         if request.messages:
-            facts["input_chars"] = sum([len(text) for _, text in request.messages])
+            facts["input_chars"] = sum(map(len, map(_text_of, request.messages)))
             if mode != "metadata":
                 self._digest("input_digest", request.messages, facts, texts)
         if (prompt := request.prompt) and mode != "metadata":

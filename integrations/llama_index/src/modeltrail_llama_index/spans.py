@@ -146,29 +146,28 @@ def _is_own_llm(kind: type) -> bool:
 
 def _has_llm(llm: BaseLLM) -> bool:
     values = [*vars(llm).values(), *(llm.__pydantic_private__ or {}).values()]
-    kinds = frozenset(map(type, values))
-    if _is_llm_among(kinds):
-        return True
+    is_there, may_be_within = _llm_among(frozenset(map(type, values)))
     # The kind of a list tells nothing of what is in it.
-    return _is_collection_among(kinds) and any(map(_is_llm_in, values))
+    return is_there or (may_be_within and any(map(_is_llm_in, values)))
 
 
 def _is_llm_in(value: object) -> bool:
     if not isinstance(value, COLLECTIONS):
         return False
     members: Iterable[object] = value.values() if isinstance(value, dict) else value
-    return _is_llm_among(frozenset(map(type, members)))
+    return _llm_among(frozenset(map(type, members)))[0]
 
 
 # By their kinds, since the same ones come with each call of a model.
 @lru_cache(maxsize=512)
-def _is_llm_among(kinds: frozenset[type]) -> bool:
-    return any(BaseLLM in each.__mro__ for each in kinds)
-
-
-@lru_cache(maxsize=512)
-def _is_collection_among(kinds: frozenset[type]) -> bool:
-    return any(issubclass(each, COLLECTIONS) for each in kinds)
+def _llm_among(kinds: frozenset[type]) -> tuple[bool, bool]:
+    """
+    Tell whether an LLM is among values of these kinds, and whether one may be within them.
+    """
+    return (
+        any(BaseLLM in each.__mro__ for each in kinds),
+        any(issubclass(each, COLLECTIONS) for each in kinds),
+    )
 
 
 def asked_model(span: Span, method: str) -> Model | None:

@@ -145,7 +145,10 @@ class Spool:
                 # In the same segment, so that the texts stay as long as the frame does.
                 place = segment.texts.put(sealed) if sealed else None
                 data = frames.encode(frame, self._note, place)
-                self._take_room(len(data), frame.kind)
+                left = self._room - len(data)
+                if left < self._reserve:
+                    self._check_room(left, frame.kind)
+                self._room = left
                 if segment.append(data):
                     break
                 self._follow(segment)
@@ -302,19 +305,17 @@ class Spool:
 
     def _sealed(self, frame: Frame) -> bytes | None:
         sealed = self._sealer.seal(frame.texts or {}, frame.id)
-        try:
-            self._take_room(len(sealed), FrameKind.START)
-        except SpoolFullError:
+        left = self._room - len(sealed)
+        if left < self._reserve:
             self.drops.add_to(TEXT)
             return None
+        self._room = left
         return sealed
 
-    def _take_room(self, size: int, kind: FrameKind) -> None:
-        left = self._room - size
-        # Asked of all but the last of it, what kind it is makes no difference.
-        if left < self._reserve and (left < 0 or kind not in NEED_NO_RESERVE):
+    @staticmethod
+    def _check_room(left: int, kind: FrameKind) -> None:
+        if left < 0 or kind not in NEED_NO_RESERVE:
             raise SpoolFullError("the spool has reached its limit")
-        self._room = left
 
     def _follow(self, full: Segment) -> None:
         """
