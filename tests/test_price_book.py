@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from recording import make_call
 from typer.testing import CliRunner
 
@@ -111,10 +112,10 @@ def test_tier_that_is_named_is_the_only_one(book: prices.PriceBook) -> None:
     """Claude Sonnet 4.5, batch: half of 3 and 15 dollars, an eighth less of that."""
     counts = {"input_tokens": 1000, "output_tokens": 100}
     subject = Subject("anthropic", "claude-sonnet-4-5", NOW_US)
-    batch = cost(book, subject._replace(service_tier="batch"), **counts)
+    batch = cost(book, replace(subject, service_tier="batch"), **counts)
     assert batch.nanousd == (1000 * 1500 + 100 * 7500) * 7 // 8
     assert batch.source == "custom"
-    assert cost(book, subject._replace(service_tier="Batch"), **counts) == batch
+    assert cost(book, replace(subject, service_tier="Batch"), **counts) == batch
     assert cost(book, subject, **counts).nanousd == 1000 * 3000 + 100 * 15000
 
 

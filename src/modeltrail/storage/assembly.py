@@ -10,6 +10,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from modeltrail.record import Frame, FrameKind
 from modeltrail.storage.spool.tail import Position
 
@@ -31,7 +34,7 @@ class Late(NamedTuple):
     why: str | None
 
 
-class Draft(NamedTuple):
+class Draft(Struct, frozen=True):
     """
     A call on its way to being a row.
 
@@ -148,7 +151,7 @@ class Assembly:
     def _carry(self, frame: Frame, position: Position) -> None:
         draft = self._open.get(frame.id)
         if draft is not None:
-            self._open[frame.id] = draft._replace(position=position)
+            self._open[frame.id] = replace(draft, position=position)
         elif self._is_replay:
             self._start(frame, position)
 

@@ -80,12 +80,21 @@ class TrailCallbackHandler(ChainCallbackHandler):
         self._start("text_completion", texts, serialized, run_id, parent_run_id, event)
 
     def on_llm_new_token(
-        self, /, token: str | Sequence[Any], *, run_id: UUID, chunk: object = None, **_: Any
+        self,
+        /,
+        token: str | Sequence[Any],
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,  # noqa: ARG002
+        tags: Sequence[str] | None = None,  # noqa: ARG002
+        chunk: object = None,
+        **_: Any,
     ) -> None:
         """
         Note the first piece of an answer.
         """
-        # Called for each piece: what is left unguarded here is a look-up.
+        # Called for each piece: what is left unguarded here is a look-up, and what LangChain
+        # gives is named, since Python would have to make a dict of what is not.
         waiting = self._waiting
         if waiting and (call := waiting.get(run_id)) is not None:
             self._note_piece(call, run_id, token, chunk)

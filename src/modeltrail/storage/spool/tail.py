@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from modeltrail.record import Frame
@@ -23,7 +24,7 @@ from modeltrail.storage.spool.frames import Found, Place, Sealer
 READ_BYTES = 1024 * 1024
 
 
-class Position(NamedTuple):
+class Position(Struct, frozen=True, order=True):
     """
     A place in a spool; places compare in the order of writing.
     """
@@ -76,7 +77,7 @@ class Tail:
 
         Nothing is returned when there is nothing yet.
         """
-        segment, offset = self.position
+        segment, offset = self.position.segment, self.position.offset
         end = self._spool.end_of(segment)
         more = end.offset > offset
         found, is_all, is_blank = self._read_at(segment, offset, end.offset) if more else _NOTHING
