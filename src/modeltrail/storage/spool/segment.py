@@ -24,7 +24,7 @@ from modeltrail.storage.spool.texts import Texts
 # Of Linux 5.14 and later; Python 3.11 has no name for it.
 POPULATE_WRITE = 23
 # So much is made ready in one step, while the interpreter is held.
-STEP_BYTES = 16 * 1024
+STEP_BYTES = max(16 * 1024, mmap.PAGESIZE)
 LEAST_AHEAD_BYTES = 2 * mmap.PAGESIZE
 # What a thousand calls a second write within a turn of the keeper's.
 MOST_AHEAD_BYTES = 256 * 1024
