@@ -21,8 +21,6 @@ from time import time_ns
 from typing import Any
 from uuid import uuid4
 
-THREAD = "limit-writer"
-DURABLE_THREAD = "durable-limit-writer"
 BATCH_ROWS = 512
 # Nobody waits for a row; the thread wakes up this often for all that came.
 LINGER_S = 0.05
@@ -126,7 +124,7 @@ class Limit:
         stored: How many rows are in the database.
     """
 
-    thread = THREAD
+    thread = "limit-writer"
 
     def __init__(self, path: Path) -> None:
         self._queue: SimpleQueue[Row | threading.Event] = SimpleQueue()
@@ -188,7 +186,7 @@ class DurableLimit(Limit):
         put: Appends a row.
     """
 
-    thread = DURABLE_THREAD
+    thread = "durable-limit-writer"
 
     def __init__(self, path: Path) -> None:
         self._lines = path.with_suffix(".jsonl").open("x+b", buffering=0)

@@ -26,6 +26,7 @@ from modeltrail.storage.spool.segment import MappedSegment, Segment, WrittenSegm
 TICK_S = 0.001
 WATCHED_S = 0.5
 APPENDS = 100
+# So many are appended between two turns of the spool's keeper.
 TURN = 20
 FRAME = b"x" * 600
 SEGMENT_BYTES = 2 * 1024 * 1024
@@ -103,7 +104,7 @@ def _append(segment: Segment) -> float:
     times = []
     for number in range(APPENDS):
         if number % TURN == 0:
-            segment.prepare()  # as the spool's keeper does
+            segment.prepare()
         sleep(TICK_S)
         began = perf_counter()
         segment.append(FRAME)

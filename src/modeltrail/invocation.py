@@ -236,7 +236,7 @@ def enclosing(framework: str, book: Book) -> Invocation | None:
         framework: Whose call begins.
         book: Where it would be entered; a call entered elsewhere takes nothing in.
     """
-    if not (calls := _enclosing.get()):
+    if not (calls := _enclosing.get()):  # as nearly always
         return None
     call = next((each for each in calls if each.is_entered_in(book)), None)
     if call is None or call.ended or call.has_chunks or call.key[0] == framework:

@@ -33,8 +33,8 @@ CALLER_LIMIT_BYTES = 64 * 1024
 PROMPTS_REMEMBERED = 64
 # People: what is stored of these tags is a keyed reference.
 KEYED_TAGS = {"unit": "unit_ref", "user": "user_ref", "session": "session_ref"}
-
 PEOPLE = frozenset(KEYED_TAGS)
+
 # All others are what an application likes to call them.
 KNOWN_TAGS = frozenset(Tags.__struct_fields__)
 

@@ -17,14 +17,13 @@ Task = asyncio.Task[Any]
 
 class Watch(NamedTuple):
     """
-    A call that LangChain may tell no end of, and what ends with it.
+    What ends with a call that LangChain may tell no end of.
 
     Attributes:
         task: The task that it began in.
         on_done: What the task shall call at its end.
     """
 
-    call: Invocation
     task: Task
     on_done: Callable[[Task], None]
 
@@ -68,7 +67,7 @@ class OpenCalls:
         if len(self._calls) > self._recorder.open_calls:
             self._forget_settled()
         if (task := _current_task()) is not None and run_id not in self._watches:
-            watch = Watch(call, task, partial(self._task_done, run_id))
+            watch = Watch(task, partial(self._task_done, run_id))
             self._watches[run_id] = watch
             task.add_done_callback(watch.on_done)
 
@@ -93,9 +92,9 @@ class OpenCalls:
 
     @guarded
     def _task_done(self, run_id: UUID, task: Task) -> None:
-        if (watch := self._watches.pop(run_id, None)) is None:
+        self._watches.pop(run_id, None)
+        if (call := self._calls.get(run_id)) is None:
             return  # its end was told between that of the task and this
-        call = watch.call
         # A stream may go on in another task than the one that took its first
         # piece, and it announces its own end.
         if task.cancelled() or not call.has_chunks:
