@@ -61,6 +61,13 @@ def test_record_comes_back_as_it_was(store: Store) -> None:
     assert [each.record for each in store.calls()] == [FULL]
 
 
+def test_calls_of_one_batch_may_fill_different_columns(store: Store) -> None:
+    """What one of them has and another has not stays with the one, whichever comes first."""
+    told = [record(0, feature="chat"), record(1, error_code="429", attempt=1), record(2, attempt=0)]
+    add(store, *told)
+    assert [each.record for each in store.calls()] == told[::-1]
+
+
 def test_same_id_is_stored_once(store: Store) -> None:
     """Storing again what is stored changes nothing."""
     add(store, FULL)
