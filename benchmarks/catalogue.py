@@ -27,9 +27,11 @@ def run(name: str, *, quick: bool) -> list[Row]:
     """
     Run one benchmark in this process, on one CPU.
 
-    Where two threads share the memory of two CPUs, what a call takes depends on
-    where the system happens to run them: up to three times as much, for the
-    limit as for us, throughout one process and not in the next.
+    On two, whoever lets go of the interpreter, as most system calls do, may find it
+    taken by another thread when he wants it back, and pays for that: the limit took
+    twice what it takes on one CPU, the durable limit beside the threads of the others
+    two and a half times. Ours makes no such calls and took the same: a ratio to them
+    would flatter us.
     """
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     module, _, function = BENCHMARKS[name].partition(":")

@@ -27,8 +27,8 @@ class Dialect(NamedTuple):
             steps of a path are joined by dots.
         fields: Path -> field of `Usage`, or any other name for a figure that
             is kept in `usage_detail`.
-        apart: Figure -> the field of `Usage` that it is a part of and that
-            does not contain it where the dialect reports it.
+        apart: Figure -> the field of `Usage`, or the figure beside it, that it is a part of
+            and that does not contain it where the dialect reports it.
         total: Path of what input and output come to, if it is reported so.
         beside: Figures apart that this total leaves out.
     """
