@@ -28,7 +28,7 @@ def run(name: str, *, quick: bool) -> list[Row]:
     Run one benchmark in this process, on one CPU.
 
     On two, whoever lets go of the interpreter, as most system calls do, may find it
-    taken by another thread when he wants it back, and pays for that: the limit took
+    taken by another thread when it is wanted back, and pays for that: the limit took
     twice what it takes on one CPU, the durable limit beside the threads of the others
     two and a half times. Ours makes no such calls and took the same: a ratio to them
     would flatter us.
