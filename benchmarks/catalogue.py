@@ -30,8 +30,8 @@ def run(name: str, *, quick: bool) -> list[Row]:
     On two, whoever lets go of the interpreter, as most system calls do, may find it
     taken by another thread when it is wanted back, and pays for that: the limit took
     twice what it takes on one CPU, the durable limit beside the threads of the others
-    two and a half times. Ours makes no such calls and took the same: a ratio to them
-    would flatter us.
+    two and a half times. Ours makes no such calls on the caller's thread and took the
+    same: a ratio to them would flatter us.
     """
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     module, _, function = BENCHMARKS[name].partition(":")
